@@ -1,7 +1,7 @@
 """How was this program installed, and what does a person type here to put something right? Only this file knows.
 
 A Debian package (docs/decisions/0141) has a folder of its own below /usr/lib. Everything else counts as installed by hand: the
-environment of docs/install.md, and a source tree.
+environment of docs/install-by-hand.md, and a source tree.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def package(program: Path = Path(fabgate.__file__)) -> str:
 
 def again() -> str:
     """Return how to install the files of this version again."""
-    return f"apt install --reinstall {name}" if (name := package()) else 'see docs/install.md, "Update, and back"'
+    return (
+        f"apt install --reinstall {name}" if (name := package()) else 'see docs/install-by-hand.md, "Update, and back"'
+    )
 
 
 def cleanly() -> str:
@@ -101,7 +103,7 @@ def watchdog() -> str:
     """Return how to arm the hardware watchdog."""
     if package():
         return "reboot; if it stays so, systemd-analyze cat-config systemd/system.conf shows which file sets RuntimeWatchdogSec"
-    return "install systemd/10-fabgate-watchdog.conf into /etc/systemd/system.conf.d (docs/install.md); reboot"
+    return "install systemd/10-fabgate-watchdog.conf into /etc/systemd/system.conf.d (docs/install-by-hand.md); reboot"
 
 
 def library(module: str, by_hand: str) -> str:
@@ -124,7 +126,7 @@ def pin_libraries() -> str:
         return "apt install python3-gpiozero python3-lgpio python3-spidev fabgate-mfrc522"
     return (
         "apt install python3-gpiozero python3-lgpio python3-spidev, make the environment with --system-site-packages,"
-        " and pip install --no-deps mfrc522==0.0.7 (docs/install.md)"
+        " and pip install --no-deps mfrc522==0.0.7 (docs/install-by-hand.md)"
     )
 
 

@@ -70,7 +70,7 @@ def test_by_hand_it_is_the_advice_of_the_page():
     )
     assert installed.library("RPLCD", "fabgate[lcd]") == "pip install 'fabgate[lcd]'"
     assert installed.line_off() == "/usr/lib/fabgate/line-off"
-    assert installed.again() == 'see docs/install.md, "Update, and back"'
+    assert installed.again() == 'see docs/install-by-hand.md, "Update, and back"'
 
 
 def test_what_pip_installs_beside_a_package_is_what_setup_cfg_allows():

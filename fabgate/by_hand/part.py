@@ -10,7 +10,7 @@ from typing import Final
 from fabgate.computer import Computer
 
 ETC_UNITS: Final = "/etc/systemd/system"
-#: Where docs/install.md puts the program. A unit or a script that names it belongs to an installation by hand.
+#: Where docs/install-by-hand.md puts the program. A unit or a script that names it belongs to an installation by hand.
 OPT: Final = "/opt/fabgate"
 #: The program's link, which both parts share.
 LINK: Final = "/usr/local/bin/fabgate"

@@ -168,7 +168,7 @@ def reached(name: str, host: str, port: int, tls: ssl.SSLContext | None, whose: 
         return fail(
             name,
             f"{host}:{port} speaks TLS, but this side is set up without TLS",
-            "use TLS here too: mqtt.tls and https:// in gate.yaml, FABGATE_MQTT_CA at the collector (docs/install.md)",
+            "use TLS here too: mqtt.tls and https:// in gate.yaml, FABGATE_MQTT_CA at the collector (docs/install-by-hand.md)",
         )
     if tls is None:
         return ok(name, f"{host}:{port} can be reached, without TLS")

@@ -13,8 +13,8 @@ from typing import Final
 RENEW_WITHIN: Final = timedelta(days=30)
 #: How to renew a certificate, by its owner.
 _RENEW: Final = {
-    "broker's": "renew the certificate (docs/install.md, “Renew the broker's certificate”)",
-    "collector's": "renew the certificate (docs/install.md, “Renew the broker's certificate”)",
+    "broker's": "renew the certificate (docs/install-by-hand.md, “Renew the broker's certificate”)",
+    "collector's": "renew the certificate (docs/install-by-hand.md, “Renew the broker's certificate”)",
     "collector's own": "put a new certificate into the file that FABGATE_MQTT_CERT names, then run systemctl restart"
     " fabgate-collector.target",
     "gate's own": "put a new certificate into the file that mqtt.tls.cert names, then run systemctl restart"

@@ -50,7 +50,7 @@ class Rights:
 
 #: What to do about it.
 SMALLER_PACKETS: Final = (
-    f"set max_packet_size {BROKER_PACKET_BYTES} in /etc/mosquitto/mosquitto.conf (docs/install.md), then run"
+    f"set max_packet_size {BROKER_PACKET_BYTES} in /etc/mosquitto/mosquitto.conf (docs/install-by-hand.md), then run"
     " systemctl restart mosquitto"
 )
 

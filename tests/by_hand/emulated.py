@@ -93,7 +93,7 @@ class Emulated(Computer):
         self.path(name).write_text(text)
 
     def install_by_hand(self, part: Part) -> None:
-        """Install a part as docs/install.md says, enable and start it."""
+        """Install a part as docs/install-by-hand.md says, enable and start it."""
         for path in SYSTEMD.iterdir():
             self.put(f"/opt/fabgate/share/fabgate/systemd/{path.name}", path.read_text())
         for name in UNITS[part]:

@@ -94,7 +94,7 @@ def test_the_limits_of_connections_stay_loaded(computer):
 
 def test_each_unit_that_is_shipped_for_a_part_moves_with_it():
     shipped_units = {path.name for path in SYSTEMD.glob("fabgate-*.*") if path.suffix != ".conf"}
-    # docs/install.md does not install these by hand: they belong to `setup` of the package.
+    # docs/install-by-hand.md does not install these by hand: they belong to `setup` of the package.
     of_setup = {path.name for path in SYSTEMD.glob("fabgate-broker.*")}
     of_setup |= {path.name for path in SYSTEMD.glob("fabgate-collector-certificates.*")}
     assert {*UNITS[GATE], *UNITS[COLLECTOR]} == shipped_units - of_setup

@@ -78,9 +78,9 @@ class Shipped(Mosquitto):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory) -> Path:
-    """Make the workshop's certificate authority and the broker's certificate by the commands of docs/install.md."""
+    """Make the workshop's certificate authority and the broker's certificate by the commands of docs/install-by-hand.md."""
     home = tmp_path_factory.mktemp("authority")
-    commands = next(block for block in blocks(DOCS / "install.md", "sh") if "-CA ca.crt" in block)
+    commands = next(block for block in blocks(DOCS / "install-by-hand.md", "sh") if "-CA ca.crt" in block)
     script = commands.replace("/root/fabgate-ca", str(home))
     subprocess.run(["sh", "-e"], input=script, text=True, check=True, capture_output=True)
     return home

@@ -95,7 +95,7 @@ def test_the_unit_loads_and_deletes_its_table_and_leaves_others_alone():
 
 def test_the_limits_are_for_the_listeners_of_gates_and_the_proxy():
     listeners = re.findall(r"^#?listener (\d+)$", (CONFIG / "mosquitto.conf").read_text(), re.MULTILINE)
-    (proxy,) = blocks(DOCS / "install.md", "nginx")
+    (proxy,) = blocks(DOCS / "install-by-hand.md", "nginx")
     served = re.findall(r"listen (\d+)", proxy)
     limited = re.findall(r"tcp dport \{ (.*?) \}", RULES.read_text())
     assert [ports.split(", ") for ports in limited] == [listeners, served]

@@ -1,4 +1,4 @@
-"""Checks that a volunteer can follow install.md word by word, and that the pages name only what exists."""
+"""Checks that a volunteer can follow the pages of the installation word by word, and that they name only what exists."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ from fabgate.gate.config import gate_yaml
 from tests.deploy.places import CONFIG, DOCS, HARDWARE, ROOT, SYSTEMD, blocks
 from tests.support.patience import HANGS_S
 
-INSTALL = DOCS / "install.md"
-PAGES = [INSTALL, *sorted(HARDWARE.glob("*.md"))]
+INSTALL = DOCS / "install-by-hand.md"
+#: The pages of the packages, which make test-install follows (tests/install/newcomer.py).
+COLLECTOR, GATE = DOCS / "install.md", DOCS / "install-a-gate.md"
+PAGES = [COLLECTOR, GATE, INSTALL, *sorted(HARDWARE.glob("*.md"))]
+#: What a page of one screen has at most.
+SCREEN_LINES = 60
 
 
 def calls(page) -> list[tuple[str, str]]:
@@ -29,7 +33,7 @@ def calls(page) -> list[tuple[str, str]]:
     found = []
     for where, line in lines:
         if not line.startswith("ln ") and (
-            call := re.fullmatch(r"(?:.*/bin/)?(fabgate|fabgate-collector) (.*?)(?: &&)?", line)
+            call := re.fullmatch(r"(?:sudo |.*/bin/)?(fabgate|fabgate-collector) (.*?)(?: &&)?", line)
         ):
             found.append((where, ("collector " if call.group(1) == "fabgate-collector" else "") + call.group(2)))
     return found
@@ -57,12 +61,21 @@ def test_every_fabgate_command_on_a_page_exists(page, where, call):
     assert is_valid(arguments if where == "block" else [*arguments, "--help"]), f"{page}: fabgate {call}"
 
 
+def test_two_pages_of_one_screen_have_the_whole_path():
+    assert [line for page in (COLLECTOR, GATE) for block in blocks(page, "sh") for line in block.splitlines()] == [
+        "sudo apt install ./fabgate-collector_*.deb",
+        "sudo fabgate-collector setup",
+        "sudo fabgate-collector first-link",
+        "sudo fabgate join collector.local",
+        "sudo fabgate doctor",
+    ]
+    assert all(len(page.read_text("utf-8").splitlines()) <= SCREEN_LINES for page in (COLLECTOR, GATE))
+
+
 def test_the_first_verb_of_the_collector_on_the_page_works_in_an_empty_folder(tmp_path):
     """Most verbs refuse an empty data folder, and a volunteer who follows the page must not see such an error."""
-    # The lines for the package come first; tests/install runs them.
     verbs = [call.split() for where, call in calls(INSTALL) if where == "block" and call.startswith("collector ")]
-    assert verbs[:2] == [["collector", "setup"], ["collector", "first-link"]]
-    verb = verbs[2]
+    verb = verbs[0]
     env = {**os.environ, "FABGATE_SITE": "lyon", "FABGATE_DATA": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-m", "fabgate", *verb], env=env, check=False, capture_output=True, text=True, timeout=HANGS_S

@@ -1,4 +1,4 @@
-"""Do the blocks of install.md for copies bring a collector back: on another computer, and on PostgreSQL?"""
+"""Do the blocks of install-by-hand.md for copies bring a collector back: on another computer, and on PostgreSQL?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.deploy.places import DOCS, ROOT
 from tests.support.mosquitto import MOSQUITTO
 from tests.support.postgresql import cluster, programs
 
-INSTALL = (DOCS / "install.md").read_text("utf-8")
+INSTALL = (DOCS / "install-by-hand.md").read_text("utf-8")
 SETTINGS = {
     "etc/fabgate/ca.crt": 0o644,
     "etc/fabgate/collector.password": 0o640,
@@ -35,7 +35,7 @@ SETTINGS = {
 
 
 def blocks() -> list[str]:
-    """Return the blocks of install.md that this file runs, in the order of the page."""
+    """Return the blocks of install-by-hand.md that this file runs, in the order of the page."""
     marked = re.split(r"<!-- tests/deploy/test_restore.py runs \w+ blocks? -->\n", INSTALL)[1:]
     first, *others = ([*re.findall(r"^```sh\n(.*?)^```", part, re.MULTILINE | re.DOTALL)] for part in marked)
     return [*first[:2], *(part[0] for part in others)]
@@ -43,7 +43,7 @@ def blocks() -> list[str]:
 
 @pytest.fixture
 def sh(tmp_path: Path) -> Callable[..., str]:
-    """Run lines of install.md as if `tmp_path` were the root of the computer, without its accounts and systemd."""
+    """Run lines of install-by-hand.md as if `tmp_path` were the root of the computer, without its accounts and systemd."""
     stubs = tmp_path / "stubs"
     stubs.mkdir()
     (stubs / "runuser").write_text('#!/bin/sh\nshift 3\nexec "$@"\n')

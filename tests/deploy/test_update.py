@@ -61,13 +61,13 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass
 class Computer:
-    """A computer with an environment and a source folder, as install.md has them in /opt."""
+    """A computer with an environment and a source folder, as install-by-hand.md has them in /opt."""
 
     environment: Path
     source: Path
 
     def run(self, lines: str, **more: str) -> str:
-        """Run lines of install.md here; nothing is downloaded."""
+        """Run lines of install-by-hand.md here; nothing is downloaded."""
         for there, here in (("/opt/fabgate-src", self.source), ("/opt/fabgate/", f"{self.environment}/")):
             lines = lines.replace(there, str(here))
         # pip takes "no" to mean that it shall not isolate; setuptools and all that fabgate needs are those of the tests
@@ -109,7 +109,7 @@ def update(commit: str) -> str:
     """Return the documented lines that install a commit."""
     (lines,) = re.findall(
         r"<!-- tests/deploy/test_update.py runs this block -->\n```sh\n(.*?)^```",
-        (DOCS / "install.md").read_text("utf-8"),
+        (DOCS / "install-by-hand.md").read_text("utf-8"),
         re.MULTILINE | re.DOTALL,
     )
     assert "COMMIT" in lines

@@ -1,4 +1,4 @@
-"""Installs fabgate in a root by hand: by the very lines that docs/install.md of that commit has."""
+"""Installs fabgate in a root by hand: by the very lines that docs/install-by-hand.md of that commit has."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def commit_of(subject: str) -> str:
 
 
 class Manual:
-    """docs/install.md of a commit, whose source is in the root."""
+    """docs/install-by-hand.md of a commit, whose source is in the root."""
 
     def __init__(self, root: Root, commit: str) -> None:
         self._root = root
@@ -46,7 +46,7 @@ class Manual:
             subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", "--no-checkout", ROOT, source], check=True)
             subprocess.run(["git", "-C", source, "checkout", "--quiet", "--detach", commit], check=True)
             root.run(f"chown -R root: {SOURCE}")
-        self._text = (source / "docs/install.md").read_text("utf-8")
+        self._text = (source / "docs/install-by-hand.md").read_text("utf-8")
 
     def block(self, contains: str, language: str = "sh") -> str:
         """Return the block of a language that contains a text."""

@@ -104,7 +104,7 @@ def set_up(root: Root, *packages: str) -> None:
 
 
 def set_up_on_postgresql(root: Root) -> None:
-    """Install PostgreSQL in a root with the package of the collector, and set up the collector on it, as docs/install.md says."""
+    """Install PostgreSQL in a root with the package of the collector, and set up the collector on it, as docs/install-by-hand.md says."""
     root.run("apt-get update -q && apt-get install -y -q --download-only postgresql", online=True)
     root.run("apt-get install -y -q postgresql")
     root.run(f"{AS_POSTGRES} psql -q -c \"CREATE ROLE fabgate LOGIN PASSWORD 'secret'\"")

@@ -1,4 +1,4 @@
-"""From an installation by hand to the packages: `use-package` on computers that were installed as docs/install.md says."""
+"""From an installation by hand to the packages: `use-package` on computers that were installed as docs/install-by-hand.md says."""
 
 from __future__ import annotations
 
@@ -118,9 +118,9 @@ def test_the_first_release_moves_with_what_a_person_changed_and_refuses_a_machin
     root.run(f"{USE[COLLECTOR]} --yes")
     is_moved(root, *BOTH)
     assert not [name for name in GONE if root.exists(name)]
-    # The way back, by the lines of docs/install.md.
+    # The way back, by the lines of docs/install-by-hand.md.
     folder = root.says("ls -d /var/backups/fabgate-by-hand/gate-*")
-    (lines,) = [block for block in blocks(DOCS / "install.md", "sh") if "--remove-destination" in block]
+    (lines,) = [block for block in blocks(DOCS / "install-by-hand.md", "sh") if "--remove-destination" in block]
     root.run("set -e\n" + lines.replace("FOLDER", folder).replace("apt remove", "apt-get remove -y"))
     computer.idle(root)
     assert is_by_hand(root, GATE)

@@ -1,4 +1,4 @@
-"""What somebody does who sets up a workshop: six commands and a code on two computers, and two forms in a browser."""
+"""What somebody does who follows docs/install.md and docs/install-a-gate.md: a few commands and a code, and two forms."""
 
 from __future__ import annotations
 

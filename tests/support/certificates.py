@@ -1,4 +1,4 @@
-"""A workshop's certificates, made by openssl as in docs/install.md."""
+"""A workshop's certificates, made by openssl as in docs/install-by-hand.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Says where a package has what docs/install.md puts elsewhere."""
+"""Says where a package has what docs/install-by-hand.md puts elsewhere."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ LIMIT_S: Final = 4 * 3600
 #: What is left to do where the accounts of the broker are made by hand.
 _BY_HAND: Final = (
     "note: the broker still accepts the old password of {account}: set another one, and restart the broker"
-    ' (docs/install.md, "A gate was stolen")\n'
+    ' (docs/install-by-hand.md, "A gate was stolen")\n'
 )
 #: What ``gates`` says of an account at the broker, unless it is ready.
 _ACCOUNTS: Final = {"cut-off": "cut off", "awaited": "the broker has not confirmed its account yet"}
@@ -105,7 +105,7 @@ def add(args: argparse.Namespace) -> int:
             )
         else:
             count = "four" if env.broker_control else "three"
-            sys.stdout.write(f"Now copy the {count} files to the gate, see docs/install.md, part 3.\n")
+            sys.stdout.write(f"Now copy the {count} files to the gate, see docs/install-by-hand.md, part 3.\n")
     if args.new_token:
         # On stderr, since a program may read the JSON, and this is for a person.
         sys.stderr.write(

@@ -29,7 +29,7 @@ def check_url(reading: Reading) -> None:
         reading.wrong(
             "roster.url",
             f"found '{url}', wanted https://; the gate's token would be sent in clear text. Put a proxy with TLS in front"
-            " of the collector (docs/install.md); http:// is for a collector on this computer",
+            " of the collector (docs/install-by-hand.md); http:// is for a collector on this computer",
         )
 
 

@@ -303,7 +303,7 @@ def card_wear(card: Mapping[str, str | int | None] | None) -> Finding:
     name = "card-wear"
     if card is None:
         return not_checked(name, "the data is not on an SD card or an eMMC")
-    replace = "replace the card: install the gate on a new card (docs/install.md), and keep the gate's journal"
+    replace = "replace the card: install the gate on a new card (docs/install-by-hand.md), and keep the gate's journal"
     if errors := card.get("errors"):
         return fail(name, f"errors recorded by the file system: {errors}", f"look at dmesg | grep -i ext4; {replace}")
     # 0 means that the eMMC does not tell.

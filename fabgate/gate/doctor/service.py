@@ -23,7 +23,7 @@ def process(status: Mapping[str, Any] | None, *, runs: bool) -> Finding:
         return warn(
             name,
             f"the gate runs and reports: {'; '.join(map(str, problems))}",
-            "docs/install.md, “When it does not work”",
+            "docs/install-by-hand.md, “When it does not work”",
         )
     return ok(name, f"the gate runs, and reports no problem ({status['state']})")
 
@@ -111,7 +111,7 @@ def running_broker(status: Mapping[str, Any] | None) -> Finding:
         return fail(
             "broker",
             f"the running gate is not connected: {status['mqtt']['problem']}",
-            "check password, name and port (docs/install.md); on the broker, see journalctl -u mosquitto",
+            "check password, name and port (docs/install-by-hand.md); on the broker, see journalctl -u mosquitto",
         )
     if waits := next((str(one) for one in status["problems"] if str(one).startswith("delivery: ")), None):
         return fail(
@@ -146,7 +146,7 @@ def broker_rights(rights: Rights, publish: Mapping[str, bool], subscribe: Mappin
             f"the broker lets this gate subscribe to {', '.join(subscribed)}; the broker's access list decides"
             " which messages arrive",
             "on the broker's computer, install systemd/limit-subscriptions (with the package fabgate-collector: of"
-            " /usr/lib/fabgate-collector/share/fabgate; docs/install.md), and restart mosquitto",
+            " /usr/lib/fabgate-collector/share/fabgate; docs/install-by-hand.md), and restart mosquitto",
         )
     if rights.packet_trouble:
         return warn(name, rights.packet_trouble, SMALLER_PACKETS)

@@ -135,7 +135,7 @@ def account_files(facts: Facts) -> Finding:
         return fail(
             name,
             f"the account {users[-1]} cannot use {', '.join(hindered)}",
-            f"look at owner and mode of each file and of the folders above it: namei -l {hindered[0]} (docs/install.md)",
+            f"look at owner and mode of each file and of the folders above it: namei -l {hindered[0]} (docs/install-by-hand.md)",
         )
     return ok(name, f"the account {users[-1]} can use its files (files: {len(wanted)})")
 

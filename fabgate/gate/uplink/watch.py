@@ -22,7 +22,7 @@ REPEATS: Final = 2
 DEAD: Final = "the broker confirms what this gate publishes and delivers nothing to it"
 _REMEDY: Final = (
     f"a connection is made anew at most every {EVERY_MS // 60_000} min; set max_packet_size {BROKER_PACKET_BYTES} in"
-    " mosquitto.conf (docs/install.md)"
+    " mosquitto.conf (docs/install-by-hand.md)"
 )
 
 

@@ -1,4 +1,4 @@
-"""The files of a Raspberry Pi with a gate that runs: everything as docs/install.md leaves it, until a test breaks it."""
+"""The files of a Raspberry Pi with a gate that runs: everything as docs/install-by-hand.md leaves it, until a test breaks it."""
 
 from __future__ import annotations
 

@@ -254,7 +254,7 @@ def test_a_collector_of_another_authority_or_of_none_that_is_known_hears_no_toke
             -1,
             -2,
             (
-                "the collector's certificate has expired: renew the certificate (docs/install.md, “Renew the broker's"
+                "the collector's certificate has expired: renew the certificate (docs/install-by-hand.md, “Renew the broker's"
                 " certificate”)"
             ),
         ),

@@ -73,5 +73,5 @@ def _refuse_postgresql(env: environ.Environment, verb: str, done: str) -> None:
     if env.database_url:
         raise UsageError(
             f"FABGATE_DATABASE_URL: found a PostgreSQL database, which is {done} with its own tools; run {verb}, and"
-            f" tar for the keys in {env.data}, within the same hour (docs/install.md, PostgreSQL)"
+            f" tar for the keys in {env.data}, within the same hour (docs/install-by-hand.md, PostgreSQL)"
         )

@@ -48,7 +48,7 @@ def _need_package(verb: str) -> None:
     if installed.package() != installed.COLLECTOR:
         raise UsageError(
             f"found fabgate installed by hand, wanted the Debian package {installed.COLLECTOR}, which {verb} is a part of:"
-            " docs/install.md says how to install either"
+            " docs/install-by-hand.md says how to install either"
         )
 
 

@@ -1,6 +1,6 @@
 """How is the program of this collector called? Messages and pages name its commands so that they can be typed.
 
-After an installation by docs/install.md it is ``fabgate-collector``, which runs the verb with the right account and
+After an installation by docs/install-by-hand.md it is ``fabgate-collector``, which runs the verb with the right account and
 settings, and says so in the environment; from an environment of Python's it is ``fabgate collector``.
 """
 

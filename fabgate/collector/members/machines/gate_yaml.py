@@ -50,7 +50,7 @@ def compose(gate: str, machine: Machine, env: Environment, address: str, *, wire
     `wires` are its sections about hardware. The other files are in `folder`, which ends in "/", beside gate.yaml.
     """
     title = str(machine)
-    # with the setup of docs/install.md, the broker and the proxy of the pages share a certificate
+    # with the setup of docs/install-by-hand.md, the broker and the proxy of the pages share a certificate
     has_own_ca = bool(env.mqtt_ca) and address.startswith("https://")
     text = _YAML.format(
         site=env.site,

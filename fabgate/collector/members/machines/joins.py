@@ -238,5 +238,5 @@ def _broker_step(env: Environment, gate: str, folder: str) -> str:
     account = wire.GateTopics(env.site, gate).account
     return (
         f"make the account {account} on the broker's computer, with the password in /etc/fabgate/{folder}{messages.PASSWORD}"
-        " (docs/install.md, part 3)"
+        " (docs/install-by-hand.md, part 3)"
     )

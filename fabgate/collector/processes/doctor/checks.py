@@ -31,7 +31,7 @@ from fabgate.errors import FabgateError, UsageError
 from fabgate.mqtt.client import described
 from fabgate.mqtt.rights import try_rights
 
-#: The units of docs/install.md.
+#: The units of docs/install-by-hand.md.
 UNITS: Final = ("fabgate-collector.target", "fabgate-collector@.service", "fabgate-collector-backup.service")
 #: The unit of a broker of our own.
 _BROKER_UNIT: Final = "fabgate-broker.service"

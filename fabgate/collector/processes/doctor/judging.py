@@ -145,7 +145,7 @@ def broker_rights(
         return warn(
             name,
             "the broker has no access list for this account, so perhaps none for gates: one could write entries of another",
-            f"install {installed.example('mosquitto.conf')} and {installed.example('mosquitto.acl')} (docs/install.md); systemctl restart mosquitto",
+            f"install {installed.example('mosquitto.conf')} and {installed.example('mosquitto.acl')} (docs/install-by-hand.md); systemctl restart mosquitto",
         )
     if rights.packet_trouble:
         return warn(name, rights.packet_trouble, SMALLER_PACKETS)

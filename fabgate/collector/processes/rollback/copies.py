@@ -84,7 +84,7 @@ def newest(site: str, folder: Path, ending: str) -> UpdateCopy:
     if not found:
         raise UsageError(
             f"--copies: found no copy from before an update of {site} in {folder}, wanted one that `migrate --copy` made"
-            " (…-before-update-…); another copy is restored by `restore`, or by pg_restore (docs/install.md)"
+            " (…-before-update-…); another copy is restored by `restore`, or by pg_restore (docs/install-by-hand.md)"
         )
     return found[-1]
 

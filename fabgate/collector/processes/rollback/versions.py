@@ -13,7 +13,7 @@ LIST: Final = "apt list -a fabgate-collector"
 def install(version: str) -> str:
     """Return the command that installs a version, or where it is described; `version` is "" if it is not known."""
     if not installed.package():
-        return 'its commit, as in docs/install.md, "Update, and back"'
+        return 'its commit, as in docs/install-by-hand.md, "Update, and back"'
     if not version:
         return f"apt install --allow-downgrades fabgate-collector=VERSION; `{LIST}` lists the versions"
     # Debian's form of a version has `~` before what precedes a release, and then the release of Debian, for which * stands.

@@ -79,7 +79,7 @@ def outside(names: Names, authority: x509.Certificate) -> list[str]:
     """Return the names and addresses for which an authority is not valid."""
     try:
         constraints = authority.extensions.get_extension_for_class(x509.NameConstraints).value
-    except x509.ExtensionNotFound:  # made by hand, as docs/install.md had it: it may sign everything
+    except x509.ExtensionNotFound:  # made by hand, as docs/install-by-hand.md had it: it may sign everything
         return []
     subtrees = constraints.permitted_subtrees or []
     domains = [tree.value for tree in subtrees if isinstance(tree, x509.DNSName)]

@@ -30,7 +30,7 @@ class Limits:
         systemd.change(self.computer, "enable --now", paths.FIREWALL_UNIT)
 
     def _is_loaded(self) -> bool:
-        # The way by hand: /etc/nftables.conf includes the file (docs/install.md).
+        # The way by hand: /etc/nftables.conf includes the file (docs/install-by-hand.md).
         if paths.FIREWALL in self.computer.text("/etc/nftables.conf"):
             return True
         unit = paths.FIREWALL_UNIT

@@ -59,6 +59,6 @@ class Services:
         return self._is_on_postgresql() or any(folder.glob("*.tar.gz"))
 
     def _is_on_postgresql(self) -> bool:
-        """Say whether the database is on PostgreSQL, which pg_dump copies instead (docs/install.md)."""
+        """Say whether the database is on PostgreSQL, which pg_dump copies instead (docs/install-by-hand.md)."""
         settings = settings_file.read(self.computer.text(paths.SETTINGS))
         return bool(settings.get("FABGATE_DATABASE_URL") or settings.get("FABGATE_DATABASE_URL_FILE"))

@@ -55,7 +55,7 @@ class AskedSystem(System):
 
 
 class Bench:
-    """A collector that runs, on a computer below a folder: all as docs/install.md leaves it."""
+    """A collector that runs, on a computer below a folder: all as docs/install-by-hand.md leaves it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

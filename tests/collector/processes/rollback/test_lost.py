@@ -137,7 +137,7 @@ def test_each_change_that_keeps_somebody_out_has_words():
 
 
 def test_the_command_that_installs_an_earlier_version(monkeypatch):
-    assert versions.install("0.1.0") == 'its commit, as in docs/install.md, "Update, and back"'
+    assert versions.install("0.1.0") == 'its commit, as in docs/install-by-hand.md, "Update, and back"'
     monkeypatch.setattr(installed, "package", lambda: installed.COLLECTOR)
     apt = "apt install --allow-downgrades "
     assert versions.install("0.1.0") == f"{apt}'fabgate-collector=0.1.0+deb*'"

@@ -218,7 +218,7 @@ def test_names_that_no_certificate_can_have_are_refused(
 
 
 def test_an_authority_made_by_hand_is_taken_over(tmp_path: Path) -> None:
-    """As docs/install.md made it: with OpenSSL, without names."""
+    """As docs/install-by-hand.md made it: with OpenSSL, without names."""
     done = subprocess.run(
         [
             *[

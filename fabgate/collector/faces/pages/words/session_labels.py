@@ -90,14 +90,14 @@ REVIEWS: Final[Mapping[str, tuple[Any, Any]]] = {
 _WRONG_CLOCK: Final = _(
     "What to do: compare the gate's clock with a correct one. On the gate, “timedatectl” shows the "
     "time and whether it is synchronised; if not, configure a time server that the gate can reach "
-    "(docs/install.md). If the clocks of all gates seem wrong, check the collector's. The dates of "
+    "(docs/install-by-hand.md). If the clocks of all gates seem wrong, check the collector's. The dates of "
     "these sessions stay as recorded: accept them as counted."
 )
 #: How to prevent such sessions, and how to settle them.
 REMEDIES: Final[Mapping[str, Any]] = {
     "undated": _(
         "What to do: let the gate's clock synchronise. On the gate, “timedatectl” shows whether it does; "
-        "if not, configure a time server that the gate can reach (docs/install.md). Sessions since the "
+        "if not, configure a time server that the gate can reach (docs/install-by-hand.md). Sessions since the "
         "gate's last start then get their dates automatically. Accept the other sessions as counted, or "
         "correct their duration."
     ),
