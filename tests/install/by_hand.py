@@ -1,4 +1,4 @@
-"""Installs fabgate in a root by hand: by the very lines that docs/install-by-hand.md of that commit has."""
+"""Installs fabgate in a root by hand: by the very lines that the page of that commit has."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def commit_of(subject: str) -> str:
 
 
 class Manual:
-    """docs/install-by-hand.md of a commit, whose source is in the root."""
+    """The page of a commit that says how to install by hand; its source is in the root."""
 
     def __init__(self, root: Root, commit: str) -> None:
         self._root = root
@@ -46,7 +46,8 @@ class Manual:
             subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", "--no-checkout", ROOT, source], check=True)
             subprocess.run(["git", "-C", source, "checkout", "--quiet", "--detach", commit], check=True)
             root.run(f"chown -R root: {SOURCE}")
-        self._text = (source / "docs/install-by-hand.md").read_text("utf-8")
+        pages = [source / "docs" / name for name in ("install-by-hand.md", "install.md")]  # the second one until 0.1.0
+        self._text = next(page for page in pages if page.exists()).read_text("utf-8")
 
     def block(self, contains: str, language: str = "sh") -> str:
         """Return the block of a language that contains a text."""
