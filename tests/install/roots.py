@@ -55,8 +55,8 @@ class Done:
 class CommandError(AssertionError):
     """A command in a root ended with another exit code than the test wanted."""
 
-    def __init__(self, done: Done) -> None:
-        super().__init__(f"exit code {done.code}: {done.command}\n{done.text[-4000:]}")
+    def __init__(self, done: Done, why: str = "") -> None:
+        super().__init__(f"exit code {done.code}: {done.command}\n{done.text[-4000:]}\n{why}".rstrip())
 
 
 class Root:
@@ -154,7 +154,9 @@ class Root:
         )
         ended = Done(command, done.returncode, done.stdout.decode("utf-8", "replace"))
         if check and ended.code:
-            raise CommandError(ended)
+            # systemctl says only where to look.
+            why = self.says("journalctl --no-pager --lines 60") if "systemctl" in command else ""
+            raise CommandError(ended, why)
         return ended
 
     def _enter(self, *command: str, online: bool = False) -> list[str]:
