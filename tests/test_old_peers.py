@@ -11,10 +11,12 @@ import pytest
 from fabgate import __version__
 from tests.support.recording import Recording
 
-MESSAGES = sorted((Path(__file__).parent / "golden" / __version__).glob("*.json"))
+GOLDEN = Path(__file__).parent / "golden"
+#: Those of the last release, and those that have gained fields since.
+MESSAGES = [file for folder in (__version__, "next") for file in sorted((GOLDEN / folder).glob("*.json"))]
 
 
-@pytest.mark.parametrize("file", MESSAGES, ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", MESSAGES, ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_a_message_of_today_is_valid_by_the_schema_of_its_time(recording: Recording, file: Path):
     message = json.loads(file.read_bytes())
     kind, _, rest = file.stem.partition(".")

@@ -30,6 +30,7 @@ from fabgate.errors import FabgateError, HardwareError, JournalError, UsageError
 from fabgate.gate import systemd, wiring
 from fabgate.gate.checks import CHECK_MS, Checks
 from fabgate.gate.clock import Clock, open_clock
+from fabgate.gate.config.authorities import Authorities
 from fabgate.gate.config.gate_yaml import Config, make_driver
 from fabgate.gate.config.keys import badge_keys
 from fabgate.gate.hardware.inputs_thread import InputLevels
@@ -242,21 +243,21 @@ class Daemon:
         self._status_file.write(state, status, LinkChanged(connected=False), EntriesStored(0, 0), "")
 
     def _start(self, run_start: RunStart) -> None:
-        config, clock, keys = self._config, self._clock, self._badge_keys
+        config, clock, keys, authorities = self._config, self._clock, self._badge_keys, Authorities(self._config)
         self._throttle = run_start.throttle
-        self._source, self._in_force = wiring.make_roster(config, self.post, clock, keys, run_start.locks)
+        self._source, self._in_force = wiring.make_roster(config, self.post, clock, keys, authorities, run_start.locks)
         self._resources.callback(self._in_force.close)
         self._costs = Costs(self._in_force)
         self._gate = wiring.make_rules(config, self._journal, self._in_force, self._readers)
         self._reader_threads = wiring.make_reader_threads(config, self._readers, self.post, clock, keys)
-        self._uplink = wiring.make_uplink(config, self._journal, self.post, clock)
+        self._uplink = wiring.make_uplink(config, self._journal, self.post, clock, authorities)
         parts = Parts(
             config,
             clock,
             self._gate,
             Hardware(self._output, self._output_thread, self._reader_threads, self._inputs_thread, self._meter_threads),
             Recording(self._writer, self._throttle, self._recorder, self._journal.id),
-            Rosters(self._source, self._in_force, keys),
+            Rosters(self._source, self._in_force, keys, authorities),
             self._uplink,
         )
         checker = CommandChecker(boot=clock.boot, executed=executed_commands(self._journal))

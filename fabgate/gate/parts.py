@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from fabgate.drivers.outputs import Output
 from fabgate.gate.clock import Clock
+from fabgate.gate.config.authorities import Authorities
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.hardware.inputs_thread import InputsThread
 from fabgate.gate.hardware.reader_thread import ReaderThread
@@ -48,11 +49,12 @@ class Recording(Struct, frozen=True):
 
 
 class Rosters(Struct, frozen=True):
-    """Where rosters come from, the one in force, and the keys of its badges by id."""
+    """Where rosters come from, the one in force, the keys of its badges by id, and what the gate trusts to get one."""
 
     source: FileSource | HttpSource
     in_force: RosterInForce
     badge_keys: Mapping[str, bytes]
+    authorities: Authorities
 
 
 class Parts(Struct, frozen=True):

@@ -9,6 +9,7 @@ from fabgate.drivers.inputs import GpioInputs
 from fabgate.drivers.outputs import NetworkOutput, Output
 from fabgate.drivers.readers import Reader
 from fabgate.gate.clock import Clock
+from fabgate.gate.config.authorities import Authorities
 from fabgate.gate.config.gate_yaml import Config, make_driver
 from fabgate.gate.hardware.inputs_thread import InputLevels, InputsThread, input_pins
 from fabgate.gate.hardware.reader_thread import HANG_MS, SLOW_MS, ReaderThread
@@ -66,12 +67,25 @@ def make_output_thread(output: Output, post: Post) -> OutputThread | None:
 
 
 def make_roster(
-    config: Config, post: Post, clock: Clock, badge_keys: Mapping[str, bytes], locks: Locks
+    config: Config,
+    post: Post,
+    clock: Clock,
+    badge_keys: Mapping[str, bytes],
+    authorities: Authorities,
+    locks: Locks,
 ) -> tuple[FileSource | HttpSource, RosterInForce]:
     """Return the source of rosters, and the roster in force. Raises UsageError for an unusable key."""
     stored = config.state_dir / "roster.db"
     if config.roster.url is not None:
-        collector = HttpSource(config, stored, post, boot=clock.boot, now=clock.now, badge_keys=badge_keys)
+        collector = HttpSource(
+            config,
+            stored,
+            post,
+            boot=clock.boot,
+            now=clock.now,
+            badge_keys=badge_keys,
+            authorities=authorities,
+        )
         return collector, RosterInForce(
             config, locks=locks, age_ms=collector.age_ms, replace_damaged=collector.replace_damaged
         )
@@ -119,8 +133,8 @@ def make_reader_threads(
     ]
 
 
-def make_uplink(config: Config, journal: Journal, post: Post, clock: Clock) -> Uplink | None:
+def make_uplink(config: Config, journal: Journal, post: Post, clock: Clock, authorities: Authorities) -> Uplink | None:
     """Return the connection to the broker, or None for a gate without one."""
     if config.mqtt is None:
         return None
-    return Uplink(config, JournalReader(journal.path), post, boot_ms=clock.boot_ms)
+    return Uplink(config, JournalReader(journal.path), post, authorities=authorities, boot_ms=clock.boot_ms)

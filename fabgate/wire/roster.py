@@ -94,6 +94,9 @@ class Roster(Message, frozen=True, kw_only=True):
     hours: list[Window] = []
     #: ``Prices``; absent where nothing is billed. Of any type: a roster with wrong prices is valid (``read_prices``).
     prices: Any = None
+    #: The authorities by which the collector and its broker are known, as PEM; empty where two different ones sign for them,
+    #: or none. Gates of 0.1.0 ignore it.
+    authorities: str = ""
 
 
 def sealed_roster(body: bytes, nonce: str) -> bytes:

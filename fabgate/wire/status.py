@@ -41,6 +41,8 @@ class Status(Message, frozen=True, kw_only=True):
     #: Whether an input or a meter reports that the machine works; absent from a gate that is offline.
     senses_work: bool | None = None
     problems: list[str] = []
+    #: The authorities by which it knows collector and broker: the SHA-256 of each certificate, as hex.
+    authorities: list[Text] = []
 
 
 class State(Message, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ While the gate runs its account is not used: the broker would end the gate's own
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from fabgate import wire
 from fabgate.doctor import computer
 from fabgate.doctor.finding import Finding, fail, not_checked, ok
 from fabgate.errors import FabgateError
+from fabgate.gate.config.authorities import Authorities, tls_context
 from fabgate.gate.config.keys import gate_keys
 from fabgate.gate.config.network import TLS_PORT
 from fabgate.gate.doctor import service
@@ -50,8 +50,7 @@ def collector(facts: Facts) -> Finding:
     parts = urlsplit(url)
     is_tls = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port or (443 if is_tls else 80)
-    ca = facts.config.roster.ca
-    return computer.reached("collector", host, port, _context(ca) if is_tls else None, "collector's", facts.now)
+    return computer.reached("collector", host, port, _context(facts) if is_tls else None, "collector's", facts.now)
 
 
 def broker(facts: Facts) -> Finding:
@@ -107,10 +106,7 @@ def _tls(facts: Facts) -> ssl.SSLContext | None:
     tls = facts.config.mqtt.tls if facts.config.mqtt else None
     if tls is None:
         return None
-    context = _context(tls.ca)
-    if tls.cert is not None:
-        context.load_cert_chain(tls.cert, tls.key)
-    return context
+    return tls_context(tls, Authorities(facts.config).file(tls.ca))
 
 
 def certificate(facts: Facts) -> Finding:
@@ -136,5 +132,6 @@ def open_ports(facts: Facts) -> Finding:
     return computer.ports(facts.system.listening(), expected, todo=todo)
 
 
-def _context(ca: Path | None) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=None if ca is None else str(ca))
+def _context(facts: Facts) -> ssl.SSLContext:
+    ca = facts.config.roster.ca
+    return ssl.create_default_context(cafile=None if ca is None else str(Authorities(facts.config).file(ca)))

@@ -23,6 +23,7 @@ class RosterReports:
         self._config = parts.config
         self._in_force = parts.roster.in_force
         self._badge_keys = parts.roster.badge_keys
+        self._authorities = parts.roster.authorities
         self._readers = parts.hardware.readers
         self._entries = entries
         self._problems = problems
@@ -33,6 +34,7 @@ class RosterReports:
             case RosterStored():
                 return self._stored(event, now)
             case RosterConfirmed():
+                self._check_authorities()
                 self._problems.pop("roster", None)
                 self.check_locks()
                 return self._in_force.changed(now)
@@ -70,11 +72,15 @@ class RosterReports:
         problem = f"the roster does not know of {unknown}; a lock is lifted only by its id" if unknown else None
         self._problems.note("lock", problem)
 
+    def _check_authorities(self) -> None:
+        self._problems.note("authorities", self._authorities.problem or None)
+
     def _stored(self, stored: RosterStored, now: vocabulary.Now) -> list[vocabulary.Event]:
         before = self._in_force.locks
         self._in_force.reload()
         self._problems.pop("roster", None)
         self._problems.pop("roster-members", None)
+        self._check_authorities()
         self.use()
         if stored.adopted:
             log.warning("a person on this gate adopted the roster version %d", stored.version)

@@ -25,6 +25,7 @@ from fabgate import wire
 from fabgate.badge import key_mark
 from fabgate.errors import FabgateError, SealError, UsageError
 from fabgate.gate.clock import fsync_directory
+from fabgate.gate.config.authorities import Authorities, tls_context
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.roster import lazy_roster, origin
 from fabgate.gate.roster.directory import Directory
@@ -58,6 +59,8 @@ class Receipt(msgspec.Struct, frozen=True):
     boot: str = ""
     boot_ms: int = 0
     wall_ms: int | None = None
+    #: Whether the authorities in it are in use. One of 0.1.0, which did not read them, is fetched again.
+    has_authorities: bool = False
 
 
 class HttpSource:
@@ -72,6 +75,7 @@ class HttpSource:
         boot: str,
         now: Callable[[], Now],
         badge_keys: Mapping[str, bytes] = MappingProxyType({}),
+        authorities: Authorities | None = None,
         timeout_s: float = TIMEOUT_S,
         whole_timeout_s: float = WHOLE_TIMEOUT_S,
     ) -> None:
@@ -91,7 +95,9 @@ class HttpSource:
         self._timeout_s = timeout_s
         self._whole_timeout_s = whole_timeout_s
         #: The authority of the collector's certificate; without one, the authorities that this computer trusts.
-        self._verify = True if config.roster.ca is None else str(config.roster.ca)
+        self._ca = config.roster.ca
+        self._mqtt = config.mqtt
+        self._authorities = authorities or Authorities(config)
         self._stop = threading.Event()
         self._fetch_wanted = threading.Event()
         #: The stored roster is damaged: the next one replaces it, even if it has the same version.
@@ -176,7 +182,7 @@ class HttpSource:
     def _fetch(self) -> None:
         receipt = self._receipt
         nonce = secrets.token_urlsafe(16)
-        in_full = receipt is None or self._is_damaged or self._adoptions.waits()
+        in_full = receipt is None or not receipt.has_authorities or self._is_damaged or self._adoptions.waits()
         answer, body = self._ask(nonce, etag="" if receipt is None or in_full else receipt.etag)
         if answer.status_code == 304 and receipt is not None:
             self._confirmed(answer, receipt, nonce)
@@ -185,8 +191,11 @@ class HttpSource:
         else:
             raise self._unexpected(answer)
 
-    def _ask(self, nonce: str, *, etag: str) -> tuple[Any, bytes]:
-        """Return the collector's answer, and its body where it is a roster. Raises UsageError or OSError."""
+    def _ask(self, nonce: str, *, etag: str, ca: Path | None = None) -> tuple[Any, bytes]:
+        """Return the collector's answer, and its body where it is a roster. Raises UsageError or OSError.
+
+        `ca` has the authorities to trust, if not those of now.
+        """
         from fabgate.gate.roster import http_session  # noqa: PLC0415 - requests: a second on a Pi
 
         headers = {
@@ -197,7 +206,8 @@ class HttpSource:
             headers["If-None-Match"] = etag
         try:
             with http_session.session(self._whole_timeout_s) as http:
-                answer = http.get(self._url, headers=headers, timeout=self._timeout_s, verify=self._verify, stream=True)
+                verify = True if self._ca is None else str(ca or self._authorities.file(self._ca))
+                answer = http.get(self._url, headers=headers, timeout=self._timeout_s, verify=verify, stream=True)
                 return answer, _read(answer, self._url) if answer.status_code == 200 else b""
         except http_session.CutError:
             raise UsageError(
@@ -240,7 +250,8 @@ class HttpSource:
     def _new_roster(self, roster: wire.Roster, answer: Any, body: bytes, receipt: Receipt | None) -> None:
         source = _source_of(roster)
         digest = to_text(entry_hash(body))
-        adopted = False
+        adopted = is_known = False
+        etag = answer.headers.get("ETag", "")
         if receipt is not None and self._stored.exists():
             adopted = self._adoptions.allows(roster, source)
             # An adoption changes the source. Within one source nothing replaces a newer roster.
@@ -248,10 +259,14 @@ class HttpSource:
                 _check_order(roster, digest, receipt)
             elif not (adopted or self._is_damaged):  # there are no readable members to keep in a damaged roster
                 raise UsageError(origin.refusal(self._source, source))
-            if roster.version == receipt.version and receipt.hash and not self._is_damaged and not adopted:
-                self._keep(receipt)
-                self._post(RosterConfirmed())
-                return
+            is_known = roster.version == receipt.version and receipt.hash != "" and not self._is_damaged and not adopted
+        # Before the roster is in force: a gate that reports a roster has its authorities.
+        self._authorities.take(roster.authorities, lambda file: self._try(file, etag))
+        has_authorities = not self._authorities.problem
+        if receipt is not None and is_known:
+            self._keep(msgspec.structs.replace(receipt, etag=etag, has_authorities=has_authorities))
+            self._post(RosterConfirmed())
+            return
         refusal = replace_stored(
             roster, self._stored, source=source, always=self._is_damaged, unguarded=adopted
         ).refusal
@@ -260,12 +275,25 @@ class HttpSource:
             self._adoptions.use_up()
         self._is_damaged = False  # if it was set during the fetch, it meant the file that is now replaced
         try:
-            self._keep(Receipt(version=roster.version, hash=digest, etag=answer.headers.get("ETag", "")))
+            self._keep(Receipt(version=roster.version, hash=digest, etag=etag, has_authorities=has_authorities))
         finally:
             # Also if the receipt cannot be written: the earlier roster must not admit a member that the new one blocks.
             self._post(RosterStored(roster.version, len(roster.members), adopted=adopted))
         if refusal is not None:
             self._post(RosterRefused(refusal, roster.version))
+
+    def _try(self, ca: Path, etag: str) -> None:
+        """Raise OSError, ValueError or FabgateError if the authorities in `ca` do not lead to collector and broker."""
+        if self._ca is not None:
+            self._ask(secrets.token_urlsafe(16), etag=etag, ca=ca)
+        if self._mqtt is not None and self._mqtt.tls is not None:
+            from fabgate.doctor import reach  # noqa: PLC0415 - only while an authority is replaced
+
+            host, port = self._mqtt.host, self._mqtt.port
+            try:
+                reach.reach(host, port, tls_context(self._mqtt.tls, ca))
+            except OSError as error:
+                raise UsageError(reach.why(error, host=host, port=port)[0]) from error
 
     def _check_badge_key(self, kid: str | None, mark: str | None) -> None:
         if self._is_other_key(kid, mark):
@@ -312,11 +340,7 @@ class HttpSource:
         kept = msgspec.structs.replace(receipt, boot=self._boot, boot_ms=now.boot_ms, wall_ms=wall_ms)
         self._receipt = kept  # valid while this process runs, even if the disk cannot be written
         written = self._written
-        if written is not None and (kept.version, kept.hash, kept.etag) == (
-            written.version,
-            written.hash,
-            written.etag,
-        ):
+        if written is not None and _undated(kept) == _undated(written):
             is_first_dated = written.wall_ms is None and kept.wall_ms is not None
             if kept.boot_ms - written.boot_ms < RECEIPT_EVERY_MS and not is_first_dated:
                 return
@@ -331,6 +355,10 @@ class HttpSource:
         fresh.replace(self._receipt_path)
         fsync_directory(self._receipt_path.parent)
         self._written = receipt
+
+
+def _undated(receipt: Receipt) -> Receipt:
+    return msgspec.structs.replace(receipt, boot="", boot_ms=0, wall_ms=None)
 
 
 def read_receipt(path: Path) -> Receipt | None:

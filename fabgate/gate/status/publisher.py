@@ -36,6 +36,7 @@ class Publisher:
     def __init__(self, parts: Parts, reports: Reports, status_file: StatusFile, *, readers_supervised: bool) -> None:
         self._boot = parts.clock.boot
         self._in_force = parts.roster.in_force
+        self._authorities = parts.roster.authorities
         self._uplink = parts.uplink
         self._senses_work = parts.config.senses_work
         self._reports = reports
@@ -94,6 +95,7 @@ class Publisher:
             reader_supervised=self._readers_supervised,
             senses_work=self._senses_work,
             problems=sorted(f"{key}: {text}" for key, text in reports.problems.items()),
+            authorities=list(self._authorities.fingerprints),
         )
         return _Published(
             state,

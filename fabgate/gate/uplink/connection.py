@@ -20,6 +20,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from fabgate import wire
 from fabgate.errors import FabgateError, UsageError
 from fabgate.gate.clock import boottime_ms
+from fabgate.gate.config.authorities import Authorities
 from fabgate.gate.config.gate_yaml import Config
 from fabgate.gate.config.keys import gate_keys
 from fabgate.gate.journal.reader import JournalReader
@@ -71,6 +72,7 @@ class Uplink:
         journal: JournalReader,
         post: Callable[[object], None],
         *,
+        authorities: Authorities | None = None,
         boot_ms: Callable[[], int] = boottime_ms,
         pause: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
@@ -86,7 +88,15 @@ class Uplink:
         self._queue: SimpleQueue[object] = SimpleQueue()
         self._stop = threading.Event()
         keys = gate_keys(config)
-        self._network = Network(config.mqtt, config.topics, keys, self._queue.put, boot_ms=boot_ms, pause=pause)
+        self._network = Network(
+            config.mqtt,
+            config.topics,
+            keys,
+            self._queue.put,
+            authorities=authorities or Authorities(config),
+            boot_ms=boot_ms,
+            pause=pause,
+        )
         self._commands = CommandFilter(account=config.topics.account, keys=keys)
         self._watch = Watch(config.topics.gate)
         #: The last one that was posted.

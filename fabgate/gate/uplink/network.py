@@ -15,6 +15,7 @@ import paho.mqtt.client as paho
 
 from fabgate import wire
 from fabgate.errors import FabgateError
+from fabgate.gate.config.authorities import Authorities, tls_context
 from fabgate.gate.config.gate_yaml import Mqtt
 from fabgate.gate.uplink.disconnects import Disconnects
 from fabgate.gate.uplink.events import (
@@ -56,10 +57,12 @@ class Network:
         keys: Keys | None,
         queue: Callable[[object], None],
         *,
+        authorities: Authorities,
         boot_ms: Callable[[], int],
         pause: Callable[[threading.Event, float], object],
     ) -> None:
         self._mqtt = mqtt
+        self._authorities = authorities
         self._topics = topics
         self._keys = keys
         self._queue = queue
@@ -113,6 +116,7 @@ class Network:
 
     def _run_connection(self) -> None:
         """Connect, and run until the connection breaks."""
+        trusted = self._authorities.fingerprints
         client = self.new_client()
         is_up = threading.Event()
         client.on_connect = lambda c, _u, _f, reason, _p: self._on_connect(c, reason, is_up)
@@ -127,6 +131,9 @@ class Network:
                     return False
                 if self._give_up:
                     self._refusal = self._give_up
+                    return False
+                if not self._authorities.still_trusts(trusted):
+                    self._refusal = "the authority of the workshop has changed"
                     return False
                 return not self._stop.is_set()
 
@@ -158,9 +165,8 @@ class Network:
         tls = self._mqtt.tls
         if tls is None:
             return None
-        context = ssl.create_default_context(cafile=str(tls.ca))
+        context = tls_context(tls, self._authorities.file(tls.ca))
         if tls.cert is not None:
-            context.load_cert_chain(tls.cert, tls.key)
             self._queue(OwnCertificate(certificates.ends(tls.cert)))
         return context
 
