@@ -154,6 +154,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "examine": {"paths", "site", "systemd"},
         "steps": {"authority", "debian_mosquitto", "paths", "settings_file", "site", "systemd"},
         "run": {"authority", "examine", "paths", "settings_file", "site", "steps"},
+        "turn": {"authority", "paths", "run", "site", "steps"},
     },
     "collector.money": {
         "billing": set(),

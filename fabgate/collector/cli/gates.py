@@ -24,6 +24,7 @@ from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.ground.models.machines import HEARTBEATS
+from fabgate.collector.members.access import roster
 from fabgate.collector.members.machines import emulated_gate, enrol_gate, joins, revoke_gate
 from fabgate.collector.members.machines import rules as machine_rules
 from fabgate.collector.recording.broker.accounts import wanted
@@ -245,6 +246,8 @@ def _row(gate: Gate, journal: Journal | None, lost: int, quarantined: int) -> di
         "lost": lost,
         "quarantined": quarantined,
         "account": gate.broker_account.state if hasattr(gate, "broker_account") else None,
+        # None for a gate that was revoked, and needs none.
+        "has_authorities": roster.knows_authorities(gate) if gate.token_hash else None,
     }
 
 

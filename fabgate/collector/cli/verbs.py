@@ -57,7 +57,7 @@ AREAS: Final = (
 #: The verbs, by what people want to do.
 GROUPS: Final = {
     "run the collector": ("run", "ingest", "web", "worker", "migrate", "broker-accounts"),
-    "set up this computer": ("setup", "renew-certificates", "use-package"),
+    "set up this computer": ("setup", "renew-certificates", "authority-turn", "use-package"),
     "give people access to the pages": ("first-link", "accounts", "account-add", "account-link"),
     "set up the workshop": (
         "gate-add",

@@ -18,6 +18,7 @@ from typing import Final
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
+from fabgate.collector.ground.base import authorities
 from fabgate.collector.ground.db import audit, pulse
 from fabgate.collector.ground.models import Badge, BillingTerms, Collector, Gate, Heartbeat, JoinCode, Pulse
 from fabgate.collector.members.access import prices, roster
@@ -104,6 +105,8 @@ class Worker:
         self._accounts = accounts
         #: The days at the site and in billing.
         self._seen: tuple[date, ...] = ()
+        #: The authorities that rosters name.
+        self._authorities = ""
         #: The id of the newest roster pulse that it has seen.
         self._pulse = 0
         self._billing = BillingWatch()
@@ -170,13 +173,14 @@ class Worker:
     def _due(self, now: datetime) -> list[Gate]:
         zones = prices.zones()
         today = prices.days(zones, now)
+        named = authorities.in_rosters(settings.ENVIRONMENT)
         lifted = blocks.lift_ended()
         built = dict(Pulse.objects.filter(topic=Pulse.ROSTER, pk__gt=self._pulse).values_list("pk", "at"))
         is_other_day = today != self._seen or any(prices.days(zones, at) != today for at in built.values())
         with transaction.atomic(), pulse.deferred():
             over = end_loans(now)
-            changed = roster.rebuild(only_changed=True) if over or is_other_day else []
-        self._seen, self._pulse = today, max(built, default=self._pulse)
+            changed = roster.rebuild(only_changed=True) if over or is_other_day or named != self._authorities else []
+        self._seen, self._authorities, self._pulse = today, named, max(built, default=self._pulse)
         return list({gate.pk: gate for gate in (*lifted, *changed)}.values())
 
 

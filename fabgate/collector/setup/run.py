@@ -44,8 +44,8 @@ def setup(
     Raises UsageError before the first change, and FabgateError and OSError for a step that failed: the same command
     then goes on from there.
     """
-    _as_root(computer, "setup")
-    with _alone(computer):
+    as_root(computer, "setup")
+    with alone(computer):
         settings = settings_file.read(computer.text(paths.SETTINGS))
         site = choose(wishes, settings, suggested, ask)
         if wrong := list(examine.mistakes(computer, site, settings)):
@@ -61,7 +61,7 @@ def setup(
             if ask and not _agrees(planned, ask, say):
                 say("Nothing was changed.")
                 return 1
-            _do(steps, say)
+            do(steps, say)
             _wait_for_doctor(computer)
         else:
             say("Everything is set up already.")
@@ -70,19 +70,24 @@ def setup(
 
 def renew(computer: Computer, addresses: Sequence[Address], *, say: Say) -> int:
     """Renew each certificate that ends soon, or lacks a name or an address; return 0. Raises as `setup` does."""
-    _as_root(computer, "renew-certificates")
-    with _alone(computer):
-        settings = settings_file.read(computer.text(paths.SETTINGS))
-        hosts = hosts_of(settings)
-        if not computer.is_there(f"{paths.ETC}/authority") or not hosts:
-            raise UsageError("found no collector that was set up, wanted one: sudo fabgate-collector setup")
-        site = Site(settings.get("FABGATE_SITE", ""), "", "", Names(hosts, tuple(addresses)))
+    as_root(computer, "renew-certificates")
+    with alone(computer):
+        site = site_of(computer, addresses)
         # The web process reads a new certificate by itself.
         steps: list[Step] = [Certificates(computer, site), RenewedBroker(computer)]
         if not any(step.plan() for step in steps):
             say("No certificate has to be renewed.")
-        _do(steps, say)
+        do(steps, say)
         return 0
+
+
+def site_of(computer: Computer, addresses: Sequence[Address]) -> Site:
+    """Return the site that was set up here, without zone and language. Raises UsageError if there is none."""
+    settings = settings_file.read(computer.text(paths.SETTINGS))
+    hosts = hosts_of(settings)
+    if not computer.is_there(f"{paths.ETC}/authority") or not hosts:
+        raise UsageError("found no collector that was set up, wanted one: sudo fabgate-collector setup")
+    return Site(settings.get("FABGATE_SITE", ""), "", "", Names(hosts, tuple(addresses)))
 
 
 def _steps(computer: Computer, site: Site, certificates: Certificates) -> list[Step]:
@@ -106,7 +111,8 @@ def _agrees(planned: Sequence[str], ask: Ask, say: Say) -> bool:
     return ask("Go on? yes or no", "yes").lower() in ("y", "yes")
 
 
-def _do(steps: Sequence[Step], say: Say) -> None:
+def do(steps: Sequence[Step], say: Say) -> None:
+    """Do what is missing, in this order, and say it. Raises FabgateError and OSError."""
     for step in steps:
         # Looked at again: what an earlier step wrote may want a restart.
         if lines := step.plan():
@@ -121,11 +127,16 @@ def _end(computer: Computer, site: Site, fingerprint: str, say: Say) -> int:
     code = computer.run(paths.PROGRAM, "doctor", shows=True).code
     say("")
     say(f"Phones and computers get the certificate of this workshop at http://{host}. Compare its SHA-256 there:")
+    say_fingerprint(fingerprint, say)
+    say("Next, a link for the first manager: sudo fabgate-collector first-link")
+    return 1 if code else 0
+
+
+def say_fingerprint(fingerprint: str, say: Say) -> None:
+    """Show a fingerprint in two lines, as a phone does."""
     groups = fingerprint.split(" ")
     for half in (groups[: len(groups) // 2], groups[len(groups) // 2 :]):
         say(f"    {' '.join(half)}")
-    say("Next, a link for the first manager: sudo fabgate-collector first-link")
-    return 1 if code else 0
 
 
 def _wait_for_doctor(computer: Computer) -> None:
@@ -136,13 +147,14 @@ def _wait_for_doctor(computer: Computer) -> None:
         computer.pause(1.0)
 
 
-def _as_root(computer: Computer, verb: str) -> None:
+def as_root(computer: Computer, verb: str) -> None:
+    """Raise UsageError for an account without rights."""
     if not computer.is_root():
         raise UsageError(f"found an account without rights, wanted root: sudo fabgate-collector {verb}")
 
 
 @contextmanager
-def _alone(computer: Computer) -> Iterator[None]:
+def alone(computer: Computer) -> Iterator[None]:
     """Let no second setup or renewal run at the same time. Raises FabgateError."""
     folder = computer.path(paths.ETC)
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +38,9 @@ class FakeComputer(Computer):
         self.starts = 0
         self.kill_at = -1
         self.doctor_code = 0
+        #: What `gates` says.
+        self.gates: list[dict[str, object]] = []
+        self.gates_code = 0
         for name in ("/usr/sbin/mosquitto", "/usr/sbin/chronyd", "/usr/sbin/nft", "/usr/sbin/avahi-daemon"):
             self.put(name, "")
         for name in ("collector.env", "fabgate.nft"):
@@ -90,6 +94,8 @@ class FakeComputer(Computer):
                 self._change()
                 self.put(f"{paths.DATA}/collector.db", "")
                 return Answer(0, "", "")
+            case (paths.PROGRAM, "gates", "--json"):
+                return Answer(self.gates_code, json.dumps(self.gates), "")
             case (paths.PROGRAM, "doctor", *_):
                 return Answer(self.doctor_code, "", "")
         raise AssertionError(command)

@@ -96,7 +96,9 @@ def test_an_authority_stays_while_the_broker_does_not_answer(gate: TlsHarness) -
     assert gate.trusted == fingerprints("b")
 
 
-def test_while_it_waits_it_warns_once_and_writes_nothing_new(gate: TlsHarness, caplog: pytest.LogCaptureFixture) -> None:
+def test_while_it_waits_it_warns_once_and_writes_nothing_new(
+    gate: TlsHarness, caplog: pytest.LogCaptureFixture
+) -> None:
     gate.publish("b")
     gate.fetch()
     kept = gate.config().state_dir / "authorities.pem"

@@ -1,4 +1,4 @@
-"""The arguments of ``setup`` and ``renew-certificates``, which make a computer the collector of a workshop."""
+"""The arguments of ``setup``, ``renew-certificates`` and ``authority-turn``, which make a computer the collector of a workshop."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ _SETUP: Final = (
 _RENEW: Final = (
     "A timer runs this every day. A certificate is renewed 60 days before it ends, and when the names or the addresses of this"
     " computer changed. The pages take it without a restart; the broker is restarted, and gates connect again by themselves."
+)
+_TURN: Final = (
+    "It has two steps. The first makes an authority beside the one in force; gates learn it from their rosters, and phones get it"
+    " at port 80. The second lets it sign, once each gate has reported that it knows it; otherwise it lists the gates that do not."
+    " The authority before stays trusted for 30 days."
 )
 
 
@@ -58,4 +63,24 @@ def add_verbs(add: shared.Add) -> None:
         "renew_certificates",
         about=_RENEW,
         as_root=True,
+    )
+    turn = add(
+        "authority-turn",
+        "upkeep.setup",
+        "let a new authority take the place of the one in force",
+        "authority_turn",
+        about=_TURN,
+        as_root=True,
+    )
+    turn.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="another name for which the new authority can sign, for example before setup --name HOST; can be repeated",
+    )
+    turn.add_argument(
+        "--now",
+        action="store_true",
+        help="do not wait: for gates that lack the new authority, which then need a visit; or for the 30 days",
     )

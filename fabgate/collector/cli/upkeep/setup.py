@@ -1,4 +1,4 @@
-"""``fabgate-collector setup`` and ``renew-certificates``."""
+"""``fabgate-collector setup``, ``renew-certificates`` and ``authority-turn``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from fabgate import installed
 from fabgate.collector.cli import first_start
 from fabgate.collector.ground.base.local_times import zone_of_computer
-from fabgate.collector.setup import run
+from fabgate.collector.setup import run, turn
 from fabgate.collector.setup.authority import own_names
 from fabgate.collector.setup.site import Suggestions, Wishes
 from fabgate.computer import Computer
@@ -42,6 +42,12 @@ def renew_certificates(_args: argparse.Namespace) -> int:
     """Renew what ends soon."""
     _need_package("renew-certificates")
     return run.renew(Computer(), own_names.addresses(), say=_say)
+
+
+def authority_turn(args: argparse.Namespace) -> int:
+    """Let another authority take the place of the one in force; exit code 1 if gates lack it."""
+    _need_package("authority-turn")
+    return turn.turn(Computer(), own_names.addresses(), names=args.name, is_now=args.now, say=_say)
 
 
 def _need_package(verb: str) -> None:

@@ -92,6 +92,11 @@ class Environment:
         return f"http://{public[0] if public and self.web_host in EVERYWHERE else bracketed(host)}:{self.web_port}"
 
     @property
+    def authority(self) -> Path | None:
+        """Return the file with the authority that signs for the broker and for the pages; None if there is none of both."""
+        return self.web_ca if self.web_cert and self.web_ca == self.mqtt_ca else None
+
+    @property
     def database(self) -> Path:
         """Return the SQLite file, which is used unless `database_url` is set."""
         return self.data / "collector.db"

@@ -20,7 +20,7 @@ from django.db import connection, transaction
 
 from fabgate import wire
 from fabgate.badge import key_mark
-from fabgate.collector.ground.base import data_folder, roster_gzip
+from fabgate.collector.ground.base import authorities, data_folder, roster_gzip
 from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.db import audit, bulk, pulse
 from fabgate.collector.ground.models import Badge, Collector, Gate, Pulse, RosterLimit
@@ -147,6 +147,7 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
     if stale := Badge.of_other_keys(badge_key(env)):
         with audit.changes(audit.acting(), "badge.keyed", stale):
             Badge.objects.bulk_update(stale, ["digest"], batch_size=300)
+    text = authorities.in_rosters(env)
     now = datetime.now(ZoneInfo(env.tz))
     built_for, people = days(zones(), now), People(now)
     short = short_forms.derived(tuple(collector.badge_forms.split()), badge_key(env), now)
@@ -155,11 +156,31 @@ def plan(gates: Iterable[Gate], *, only_changed: bool = False) -> Plan:
     drafts = []
     for gate in gates:
         found = _build(gate, people, short, calendar, prices, env, (kid, key_mark(key)), collector.collector)
+        found = msgspec.structs.replace(found, authorities=text)
         if only_changed and wire.encode(found) == gate.roster:
             continue
         version = max(gate.roster_version + 1, gate.reported_roster + 1, time.time_ns() // 1_000_000)
         drafts.append(_Draft.of(gate.pk, msgspec.structs.replace(found, version=version)))
     return Plan(seen, built_for, drafts, short)
+
+
+class _Named(msgspec.Struct):
+    """What `knows_authorities` reads of a roster: the rest is skipped."""
+
+    authorities: str = ""
+
+
+def knows_authorities(gate: Gate) -> bool:
+    """Return whether a gate has reported that it has each authority of the collector.
+
+    It reports the roster that it is served, this roster names them, and its status does not lack one.
+    """
+    body = gate.roster
+    if not body or not gate.knows_roster:
+        return False
+    named = msgspec.json.decode(body, type=_Named).authorities
+    is_missing = any(problem.startswith(f"{authorities.MISSING}:") for problem in gate.problems)
+    return named == authorities.in_rosters(settings.ENVIRONMENT) and not is_missing
 
 
 def applied(rosters: Mapping[str, int]) -> Applied:

@@ -6,17 +6,21 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
+from django.conf import settings
 from django.db.models import Q
 
 from fabgate import seal, wire
+from fabgate.collector.ground.base import authorities
 from fabgate.collector.ground.models import Gate, Journal
 from fabgate.collector.recording.entries import decode, journals
 from fabgate.collector.recording.entries.decode import GateReport
 from fabgate.collector.recording.entries.succession import Succession
 from fabgate.collector.recording.intake import live_state
 from fabgate.collector.recording.intake.loading import Loaded
+from fabgate.mqtt.authorities import fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +29,10 @@ _MAX_AGE_S: Final = 366 * 86_400
 #: A reported roster version that is further ahead of our clock is ignored, unless we issued it. Versions never
 #: decrease, so one absurd report could push all later versions above the largest number that a message can contain.
 _MAX_AHEAD_MS: Final = 86_400_000
+_MISSING: Final = (
+    "it does not report each authority of the workshop, and cannot connect once the new one signs; update the gate, and see"
+    " that it fetches its roster"
+)
 
 
 class ReportedStatus:
@@ -42,6 +50,12 @@ class ReportedStatus:
         #: The journals between which each gate turned, by its id: within a batch it may turn away and back again. Also those
         #: that are out of order since this batch, or no more.
         self._turned: dict[int, set[str]] = defaultdict(set)
+
+    @cached_property
+    def _authorities(self) -> set[str]:
+        """The authorities that each gate has to know while there are several; otherwise none is new."""
+        named = authorities.named(settings.ENVIRONMENT)
+        return set(map(fingerprint, named)) if len(named) > 1 else set()
 
     def apply(self, reports: Sequence[GateReport], succession: Succession) -> None:
         """Update gates and journals. Adds to `succession` what changes with the journal that a gate writes."""
@@ -83,6 +97,8 @@ class ReportedStatus:
                 gate.reader = Gate.READER_UNSUPERVISED
             gate.senses_work = status.senses_work
             gate.problems = decode.brief(status.problems)
+            if not self._authorities <= set(status.authorities):
+                gate.problems.append(f"{authorities.MISSING}: {_MISSING}")
             gate.head, gate.mark, gate.synced = status.head, status.mark, status.synced
         if status.roster is not None:
             self._apply_roster(gate, status.roster)

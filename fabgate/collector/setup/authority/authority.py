@@ -150,7 +150,7 @@ def check_names(authority: Authority, names: Names) -> None:
     if strange := naming.outside(names, authority.certificate):
         raise UsageError(
             f"found {', '.join(strange)}, for which the authority of this workshop is not valid; use a name below"
-            f" .{naming.LOCAL}, or make a new authority"
+            f" .{naming.LOCAL}, or make a new authority: sudo fabgate-collector authority-turn --name NAME"
         )
 
 

@@ -2,6 +2,15 @@
 
 A certificate and its key are one file, so that no program ever finds a new one of the first beside an old one of the
 second. OpenSSL, and with it Python and Mosquitto, takes each from the same file.
+
+While one authority takes the place of another (docs/decisions/0151), there are more files in the folder of the authority.
+Each is written whole, so that a kill leaves one of these states:
+
+=============  =======================================================================================================
+``next.pem``   an authority that waits until gates know it, with its key
+``turned.pem`` the same, from the moment at which it signs until it is in ca.crt and ca.key
+``before.crt`` the certificate of the authority that signed before; gates still trust it, and its age says for how long
+=============  =======================================================================================================
 """
 
 from __future__ import annotations
@@ -10,7 +19,7 @@ import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -21,11 +30,18 @@ from fabgate.collector.setup.authority import authority
 from fabgate.collector.setup.authority.authority import Authority, Use
 from fabgate.collector.setup.authority.names import Names
 from fabgate.errors import FabgateError
+from fabgate.mqtt import authorities
 
 #: Where the authority is, and where what everybody may have of it; only root opens the first one.
 _PRIVATE: Final = "authority"
 _KEY: Final = "ca.key"
 _CERTIFICATE: Final = "ca.crt"
+_NEXT: Final = "next.pem"
+_TURNED: Final = "turned.pem"
+_BEFORE: Final = "before.crt"
+#: How long the authority that signed before stays trusted. A collector that is lost in this time can come back from an
+#: older copy, with that authority.
+TRUSTED_FOR: Final = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +62,57 @@ class Files:
     def load(self, now: datetime) -> Authority | None:
         """Return the authority, or None before it is made. Raises UsageError if it cannot be used, and OSError."""
         folder = self.folder / _PRIVATE
+        if turned := self._pair(_TURNED, now):
+            return turned
         try:
             key = (folder / _KEY).read_bytes()
         except FileNotFoundError:
             return None
         return authority.load((folder / _CERTIFICATE).read_bytes(), key, whose=str(folder), now=now)
+
+    def next(self, now: datetime) -> Authority | None:
+        """Return the authority that waits, if there is one. Raises as `load` does."""
+        return self._pair(_NEXT, now)
+
+    def store_next(self, made: Authority) -> None:
+        """Let an authority wait. Raises OSError."""
+        _replace(self.folder / _PRIVATE / _NEXT, made.certificate_pem + made.key_pem, mode=0o600)
+
+    def turn(self, now: datetime) -> None:
+        """Let the authority that waits sign from now on; that of now stays trusted. Raises as `load` does."""
+        folder, made = self.folder / _PRIVATE, self.load(now)
+        if made is not None and self.next(now) is not None:
+            _replace(folder / _BEFORE, made.certificate_pem, mode=0o644)
+            (folder / _NEXT).replace(folder / _TURNED)
+            data_folder.sync_directory(folder)
+        self.settle(now)
+
+    def settle(self, now: datetime) -> None:
+        """Write an authority that signs into ca.crt and ca.key, where a person looks for it. Raises as `load` does."""
+        folder = self.folder / _PRIVATE
+        if turned := self._pair(_TURNED, now):
+            _replace(folder / _CERTIFICATE, turned.certificate_pem, mode=0o644)
+            _replace(folder / _KEY, turned.key_pem, mode=0o600)
+            (folder / _TURNED).unlink()  # last: until then it is the one that counts
+            data_folder.sync_directory(folder)
+
+    def trusted_until(self) -> datetime | None:
+        """Return until when the authority that signed before is trusted; None if there is none."""
+        try:
+            changed = (self.folder / _PRIVATE / _BEFORE).stat().st_mtime
+        except FileNotFoundError:
+            return None
+        return datetime.fromtimestamp(changed, UTC) + TRUSTED_FOR
+
+    def is_over(self, now: datetime) -> bool:
+        """Say whether the authority that signed before is no longer to be trusted."""
+        until = self.trusted_until()
+        return until is not None and until <= now
+
+    def drop(self) -> None:
+        """Let nobody trust the authority that signed before. Raises OSError."""
+        (self.folder / _PRIVATE / _BEFORE).unlink(missing_ok=True)
+        data_folder.sync_directory(self.folder / _PRIVATE)
 
     def store(self, made: Authority) -> None:
         """Store a new authority, and publish its certificate. Interrupted, nothing or all of it is there. Raises OSError."""
@@ -61,15 +123,29 @@ class Files:
         self.publish(made)
 
     def publish(self, made: Authority) -> None:
-        """Publish the certificate of the authority if it is not published. Raises OSError."""
+        """Publish the certificates of this authority and of those that are trusted beside it. Raises OSError."""
         if not self.is_published(made):
-            _replace(self.published(), made.certificate_pem, mode=0o644)
+            _replace(self.published(), self._trusted(made), mode=0o644)
 
     def is_published(self, made: Authority) -> bool:
-        """Say whether the published certificate is that of this authority. Raises OSError."""
+        """Say whether these certificates are published, that of the authority that signs first. Raises OSError."""
         with contextlib.suppress(FileNotFoundError):
-            return self.published().read_bytes() == made.certificate_pem
+            return self.published().read_bytes() == self._trusted(made)
         return False
+
+    def _trusted(self, made: Authority) -> bytes:
+        """Return what gates, phones and the collector itself trust."""
+        beside = [
+            path.read_text("ascii") for name in (_NEXT, _BEFORE) if (path := self.folder / _PRIVATE / name).exists()
+        ]
+        return authorities.pem(authorities.certificates("".join([made.certificate_pem.decode(), *beside]))).encode()
+
+    def _pair(self, name: str, now: datetime) -> Authority | None:
+        path = self.folder / _PRIVATE / name
+        if not path.exists():
+            return None
+        content = path.read_bytes()
+        return authority.load(content, content, whose=str(path), now=now)
 
     def due(self, made: Authority, names: Names, now: datetime) -> dict[Use, str]:
         """Return which certificates have to be issued, by their use, and why, in words after "because". Raises OSError."""

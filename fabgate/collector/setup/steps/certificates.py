@@ -29,7 +29,7 @@ class Certificates:
 
     def plan(self) -> list[str]:
         """Say whether the authority is missing, and which certificates are due and why."""
-        files, now = self._files(), self.computer.now()
+        files, now = self.files(), self.computer.now()
         made = files.load(now)
         if made is None:
             if self.taken:
@@ -54,21 +54,27 @@ class Certificates:
             )
         due = files.due(made, self.site.names, now)
         lines = [f"renew the certificate of the {use.value}, because {why}" for use, why in due.items()]
+        if files.is_over(now):
+            lines.append("drop the authority that signed before the one of now")
         return lines if files.is_published(made) else [*lines, f"publish the authority's certificate as {paths.CA}"]
 
     def do(self) -> None:
-        """Make, publish, issue."""
-        files, now = self._files(), self.computer.now()
+        """Make, publish, issue, and drop the authority before."""
+        files, now = self.files(), self.computer.now()
         made = files.load(now)
         if made is None:
             made = self._take(self.taken) if self.taken else authority.make(self.site.name, self.site.names, now)
             files.store(made)
+        files.settle(now)
         files.publish(made)
         files.renew(made, self.site.names, now)
+        if files.is_over(now):  # only now: nothing may show a certificate of an authority that is not published
+            files.drop()
+            files.publish(made)
 
     def fingerprint(self) -> str:
         """Return by what a person compares the authority's certificate, "" before it is made."""
-        made = self._files().load(self.computer.now())
+        made = self.files().load(self.computer.now())
         return authority.fingerprint(made.certificate) if made else ""
 
     def _take(self, folder: Path) -> Authority:
@@ -78,7 +84,8 @@ class Certificates:
             raise UsageError(f"{folder}: {error.strerror}: {error.filename}; wanted ca.crt and ca.key there") from error
         return authority.load(certificate, key, whose=str(folder), now=self.computer.now())
 
-    def _files(self) -> Files:
+    def files(self) -> Files:
+        """Return the folder of authority and certificates."""
         # systemd reads the broker's as root and passes it on (LoadCredential).
         readers = {Use.BROKER: self.computer.group("root"), Use.PAGES: self.computer.group(paths.ACCOUNT)}
         return Files(self.computer.path(paths.ETC), readers)

@@ -20,9 +20,11 @@ from fabgate.collector.ground.models import Gate, Hole, Journal, Quarantine
 #: A gate confirms its roster every few minutes. After this long without a confirmation, it cannot reach the web
 #: process.
 UNSURE_AFTER: Final = timedelta(hours=1)
-#: The key before the colon of a gate's problem (gate/reports/, gate/checks.py) -> text; `roster-ahead` is from
-#: recording/intake/gate_reports.py. Of several meters or panels each has its number after the key.
+#: The key before the colon of a gate's problem (gate/reports/, gate/checks.py) -> text; `authority-missing`
+#: and `roster-ahead` are from recording/intake/gate_reports.py. Of several meters or panels each has its number after the key.
 PROBLEMS: Final[Mapping[str, Any]] = {
+    "authorities": gettext_lazy("The gate still needs a certificate authority that the workshop has dropped"),
+    "authority-missing": gettext_lazy("The gate does not know the new certificate authority of the workshop yet"),
     "certificate": gettext_lazy("The certificate for the message broker must be renewed"),
     "command": gettext_lazy("A command was refused"),
     "delivery": gettext_lazy("The collector does not confirm what the gate sends"),
