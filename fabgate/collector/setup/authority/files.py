@@ -9,7 +9,7 @@ Each is written whole, so that a kill leaves one of these states:
 =============  =======================================================================================================
 ``next.pem``   an authority that waits until gates know it, with its key
 ``turned.pem`` the same, from the moment at which it signs until it is in ca.crt and ca.key
-``before.crt`` the certificate of the authority that signed before; gates still trust it, and its age says for how long
+``before.crt`` the certificate of the authority that signed before; gates trust it until the day that it names
 =============  =======================================================================================================
 """
 
@@ -29,7 +29,7 @@ from fabgate.collector.ground.base import data_folder
 from fabgate.collector.setup.authority import authority
 from fabgate.collector.setup.authority.authority import Authority, Use
 from fabgate.collector.setup.authority.names import Names
-from fabgate.errors import FabgateError
+from fabgate.errors import FabgateError, UsageError
 from fabgate.mqtt import authorities
 
 #: Where the authority is, and where what everybody may have of it; only root opens the first one.
@@ -42,6 +42,8 @@ _BEFORE: Final = "before.crt"
 #: How long the authority that signed before stays trusted. A collector that is lost in this time can come back from an
 #: older copy, with that authority.
 TRUSTED_FOR: Final = timedelta(days=30)
+#: The first line of the file that says so, before the day.
+_UNTIL: Final = "# Gates trust this authority until "
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ class Files:
         """Let the authority that waits sign from now on; that of now stays trusted. Raises as `load` does."""
         folder, made = self.folder / _PRIVATE, self.load(now)
         if made is not None and self.next(now) is not None:
-            _replace(folder / _BEFORE, made.certificate_pem, mode=0o644)
+            first = f"{_UNTIL}{now + TRUSTED_FOR:%Y-%m-%d}\n".encode()
+            _replace(folder / _BEFORE, first + made.certificate_pem, mode=0o644)
             (folder / _NEXT).replace(folder / _TURNED)
             data_folder.sync_directory(folder)
         self.settle(now)
@@ -97,12 +100,15 @@ class Files:
             data_folder.sync_directory(folder)
 
     def trusted_until(self) -> datetime | None:
-        """Return until when the authority that signed before is trusted; None if there is none."""
+        """Return until when the authority that signed before is trusted; None if there is none. Raises UsageError."""
+        path = self.folder / _PRIVATE / _BEFORE
         try:
-            changed = (self.folder / _PRIVATE / _BEFORE).stat().st_mtime
+            first, _, _ = path.read_text("ascii").partition("\n")
+            return datetime.fromisoformat(first.removeprefix(_UNTIL)).replace(tzinfo=UTC)
         except FileNotFoundError:
             return None
-        return datetime.fromtimestamp(changed, UTC) + TRUSTED_FOR
+        except ValueError as error:
+            raise UsageError(f"{path}: found {first[:60]!r} first, wanted a day: {_UNTIL}2027-01-31") from error
 
     def is_over(self, now: datetime) -> bool:
         """Say whether the authority that signed before is no longer to be trusted."""
