@@ -241,11 +241,48 @@ def test_a_kill_at_any_moment_leaves_servers_that_are_trusted_and_the_same_comma
         signers(computer)
         if step != "over" or computer.is_there(f"{paths.ETC}/authority/before.crt"):
             repeat(computer, step)
+        assert len(signers(computer)) == 1
         run.renew(computer, (), say=lambda _: None)
         assert files(computer) == files(whole), (at, done[at])
         assert len(published(computer)) == len(published(whole)), (at, done[at])
         assert len(signers(computer)) == 1
         ssl.create_default_context(cafile=computer.path(paths.CA))
+
+
+def test_gates_are_asked_only_about_what_is_published(computer: FakeComputer) -> None:
+    """Otherwise each gate would seem to have an authority that it cannot have heard of."""
+    with pytest.raises(Killed), killed_at(1, lambda: None) as done:
+        turned(computer)
+    assert done == ["before unlink .next.pem.new", "after unlink .next.pem.new"]
+    with pytest.raises(Killed), killed_at(3, lambda: None) as done:
+        turned(computer)
+    assert done[-1] == "after replace .next.pem.new"
+    assert len(published(computer)) == 1
+    asked = []
+
+    def answer(self: FakeComputer, *command: str, **options: Any) -> Any:
+        if command == (paths.PROGRAM, "gates", "--json"):
+            asked.append(len(published(computer)))
+        return run_(self, *command, **options)
+
+    run_ = FakeComputer.run
+    with mock.patch.object(FakeComputer, "run", answer):
+        turned(computer)
+    assert asked == [2]
+
+
+def test_the_old_authority_is_dropped_only_after_what_it_signed_is_replaced(computer: FakeComputer) -> None:
+    """The turn was killed before it renewed a certificate, and nobody ran anything for a month."""
+    turned(computer)
+    with pytest.raises(Killed), mock.patch.object(run, "do", side_effect=Killed):
+        turned(computer)
+    (old,) = signers(computer)
+    assert published(computer)[0] == old, "the file is not written yet"
+    pass_days(computer, 30)
+    with killed_at(-1, lambda: signers(computer)) as done:
+        run.renew(computer, (), say=lambda _: None)
+    assert "after replace .broker.pem.new" in done
+    assert old not in published(computer)
 
 
 def repeat(computer: FakeComputer, step: str) -> None:
