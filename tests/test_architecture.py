@@ -134,6 +134,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "formats": set(),
         "tables": set(),
         "mails": {"base"},
+        "authorities": {"base"},
         "models": {"base"},
         "db": {"models"},
         "migrations": {"base", "db", "models"},

@@ -18,7 +18,7 @@ from typing import Final
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from fabgate.collector.ground.base import authorities
+from fabgate.collector.ground import authorities
 from fabgate.collector.ground.db import audit, pulse
 from fabgate.collector.ground.models import Badge, BillingTerms, Collector, Gate, Heartbeat, JoinCode, Pulse
 from fabgate.collector.members.access import prices, roster

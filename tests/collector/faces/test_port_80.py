@@ -110,6 +110,22 @@ def test_the_page_says_so_while_there_is_no_certificate_and_notices_when_there_i
     assert port_80.ask("/").body != before
 
 
+def test_both_certificates_are_offered_while_one_takes_the_place_of_the_other(port_80, made):
+    other = (made / "other-ca.pem").read_text()
+    assert port_80.ask("/ca-2.crt").status == 404
+    assert "is changing its certificate" not in port_80.ask("/").body.decode()
+    port_80.ca.write_text(f"{port_80.ca.read_text()}{other}")
+    page = port_80.ask("/").body.decode()
+    assert "is changing its certificate" in page
+    shown = re.findall(r"(?:[0-9A-F]{8} ){7}[0-9A-F]{8}", page)
+    files = [port_80.ask(f"/{name}.crt").body for name in ("ca", "ca-2")]
+    assert [one.replace(" ", "") for one in shown] == [hashlib.sha256(one).hexdigest().upper() for one in files]
+    assert port_80.ask("/ca-2.pem").body.decode().strip() == other.strip()
+    links = set(re.findall(r'href="(/ca[^"]*)"', page))
+    assert links == {"/ca.crt", "/ca.pem", "/ca-2.crt", "/ca-2.pem"}
+    assert {port_80.ask(path).status for path in ("/ca-3.crt", "/ca.key", "/ca", "/ca-1.crt")} == {404}
+
+
 @pytest.mark.parametrize("spoilt", [b"", b"\xff\xfe", b"-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n"])
 def test_a_file_that_is_no_certificate_is_not_offered(port_80, spoilt):
     port_80.ca.write_bytes(spoilt)

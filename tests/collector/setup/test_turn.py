@@ -150,7 +150,7 @@ def test_a_new_name_is_refused_until_an_authority_is_valid_for_it(computer: Fake
     with pytest.raises(UsageError, match="authority-turn --name"):
         set_up()
     turned(computer, names=["makers.example.org"])
-    with pytest.raises(UsageError, match="makers.example.org"):
+    with pytest.raises(UsageError, match=r"makers\.example\.org"):
         set_up()
     with pytest.raises(UsageError, match="an authority waits already"):
         turned(computer, names=["another.example.org"])

@@ -280,6 +280,15 @@ class World:
                 gate.pages.sign(more)
             case "sign broker" if fingerprints(more) <= gate.trusted:
                 gate.broker_tls.sign(more)
+            case "broker off" | "broker on":
+                gate.broker.is_up = what == "broker on"
+            case _:
+                self.at_the_gate(what, more)
+        self.check()
+
+    def at_the_gate(self, what: str, more: Any) -> None:
+        gate = self.gate
+        match what:
             case "fetch":
                 gate.fetch()
             case "restart":
@@ -295,12 +304,9 @@ class World:
                 gate.collector.current = self.rosters[len(self.rosters) // 2]
                 gate.fetch()
                 gate.collector.current = self.rosters[-1]
-            case "broker off" | "broker on":
-                gate.broker.is_up = what == "broker on"
             case "forget":
                 gate.stored.with_suffix(".json").unlink(missing_ok=True)
                 gate.restart()
-        self.check()
 
     def check(self) -> None:
         gate = self.gate

@@ -16,7 +16,7 @@ from fabgate.collector.faces.port_80.authority_page import AuthorityPage
 APT: Final = "/apt/"
 _HTML, _CSS, _TEXT = "text/html; charset=utf-8", "text/css; charset=utf-8", "text/plain; charset=utf-8"
 #: Browsers install a certificate of this type, or offer to; no other one works on all of them.
-_CERTIFICATE: Final = "application/x-x509-ca-cert"
+_CERTIFICATE: Final = {"content-type": "application/x-x509-ca-cert"}
 _ALWAYS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -67,11 +67,9 @@ def _page(page: AuthorityPage, scope: Any, headers: Mapping[str, str]) -> Answer
             return Answer(200, page.html(lang), more)
         case "/style.css":
             return Answer(200, page.style(), {"content-type": _CSS, "cache-control": "max-age=3600"})
-        case "/ca.crt" | "/ca.pem" as name:
-            found = page.certificate()
-            if found is None:
-                return _not_found("There is no certificate yet.")
-            return Answer(200, found.der if name == "/ca.crt" else found.pem, {"content-type": _CERTIFICATE})
+        case name if name.startswith("/ca"):
+            found = page.file(name.removeprefix("/"))
+            return _not_found("There is no such certificate.") if found is None else Answer(200, found, _CERTIFICATE)
     return _not_found()
 
 

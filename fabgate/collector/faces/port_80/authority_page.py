@@ -1,10 +1,10 @@
-"""The page of the workshop's authority: its certificate, how to trust it, and the fingerprint by which to compare it."""
+"""The page of the workshop's authority: its certificate, how to trust it, and the fingerprint by which to compare it.
+
+While one authority takes the place of another (docs/decisions/0151), the page offers both.
+"""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import ssl
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,27 +14,29 @@ from django.template.loader import render_to_string
 from django.utils import translation
 
 from fabgate.collector import STATIC
+from fabgate.collector.ground import authorities as own_authorities
+from fabgate.mqtt import authorities
 
 #: The style sheets of all pages, in their order.
 _STYLES: Final = ("vendor/pico.min.css", "tokens.css", "fabgate.css", "parts.css", "port-80.css")
-_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
-#: How each certificate begins (X.690, SEQUENCE).
-_SEQUENCE: Final = b"\x30"
-#: The largest file that is read, in bytes: a certificate has one or two thousand.
-_MOST_BYTES: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class AuthorityCertificate:
-    """The first certificate of the file, in both forms."""
+    """One certificate of the file, in both forms; `name` is that of the file to download, without its ending."""
 
-    pem: bytes
+    name: str
     der: bytes
+
+    @property
+    def pem(self) -> bytes:
+        """The certificate as text."""
+        return authorities.pem([self.der]).encode()
 
     @property
     def fingerprint(self) -> str:
         """The SHA-256 in eight groups, as setup prints it."""
-        digits = hashlib.sha256(self.der).hexdigest().upper()
+        digits = authorities.fingerprint(self.der).upper()
         return " ".join(digits[at : at + 8] for at in range(0, len(digits), 8))
 
 
@@ -43,28 +45,30 @@ class AuthorityPage:
 
     def __init__(self, ca: Path, site: str, address: str) -> None:
         self._ca, self._site, self._address = ca, site, address
-        self._made: dict[str, tuple[AuthorityCertificate | None, bytes]] = {}
+        self._made: dict[str, tuple[list[AuthorityCertificate], bytes]] = {}
 
-    def certificate(self) -> AuthorityCertificate | None:
-        """Return the certificate of the authority; None while its file is missing or damaged."""
-        try:
-            with self._ca.open("rb") as file:
-                text = file.read(_MOST_BYTES).decode("latin-1")
-            found = _PEM.search(text)
-            der = ssl.PEM_cert_to_DER_cert(found[0]) if found else b""
-        except (OSError, ValueError):
+    def certificates(self) -> list[AuthorityCertificate]:
+        """Return the certificates, that of the authority that signs now first; none while the file is missing or damaged."""
+        found = enumerate(own_authorities.read(self._ca), start=1)
+        return [AuthorityCertificate("ca" if number == 1 else f"ca-{number}", der) for number, der in found]
+
+    def file(self, name: str) -> bytes | None:
+        """Return a certificate by the name of its file, such as ca.crt (DER) or ca.pem; None if there is no such one."""
+        stem, _, ending = name.rpartition(".")
+        found = next((one for one in self.certificates() if one.name == stem), None)
+        if found is None or ending not in ("crt", "pem"):
             return None
-        return AuthorityCertificate(f"{found[0]}\n".encode(), der) if found and der.startswith(_SEQUENCE) else None
+        return found.der if ending == "crt" else found.pem
 
     def html(self, lang: str) -> bytes:
         """Return the page."""
-        found = self.certificate()
+        found = self.certificates()
         if lang not in self._made or self._made[lang][0] != found:
             values = {
                 "lang": lang,
                 "site": self._site,
                 "address": self._address,
-                "certificate": found,
+                "certificates": found,
                 # the languages in their own words, each to be chosen by its link
                 "langs": (("en", "English"), ("fr", "Français")),
             }

@@ -20,7 +20,8 @@ from django.db import connection, transaction
 
 from fabgate import wire
 from fabgate.badge import key_mark
-from fabgate.collector.ground.base import authorities, data_folder, roster_gzip
+from fabgate.collector.ground import authorities
+from fabgate.collector.ground.base import data_folder, roster_gzip
 from fabgate.collector.ground.base.environ import Environment
 from fabgate.collector.ground.db import audit, bulk, pulse
 from fabgate.collector.ground.models import Badge, Collector, Gate, Pulse, RosterLimit

@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from fabgate import seal, wire
-from fabgate.collector.ground.base import authorities
+from fabgate.collector.ground import authorities
 from fabgate.collector.ground.models import Gate, Journal
 from fabgate.collector.recording.entries import decode, journals
 from fabgate.collector.recording.entries.decode import GateReport
