@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+
+from fabgate.mqtt import authorities
 
 #: A certificate that ends within this time has to be renewed now: nothing can connect with an expired one.
 RENEW_WITHIN: Final = timedelta(days=30)
@@ -22,7 +23,6 @@ _RENEW: Final = {
 }
 #: OpenSSL's codes for wrong dates: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED.
 _NOT_YET, _EXPIRED = 9, 10
-_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 #: Tags of ASN.1 (X.690): the version of a certificate, and a time with two digits for the year.
 _VERSION, _UTC_TIME = 0xA0, 0x17
 
@@ -61,11 +61,14 @@ def ends(path: Path) -> datetime | None:
 
     Python's ssl module reads the dates of a peer's certificate only. Raises OSError if the file cannot be read.
     """
-    match = _PEM.search(path.read_text(encoding="ascii", errors="replace"))
-    if match is None:
-        return None
+    found = authorities.certificates(path.read_text(encoding="ascii", errors="replace"))
+    return ends_of(found[0]) if found else None
+
+
+def ends_of(der: bytes) -> datetime | None:
+    """Return when a certificate ends; None if this is none."""
     try:
-        (_, certificate), *_ = _parts(ssl.PEM_cert_to_DER_cert(match[0]))
+        (_, certificate), *_ = _parts(der)
         (_, signed), *_ = _parts(certificate)
         fields = [content for tag, content in _parts(signed) if tag != _VERSION]
         _number, _algorithm, _issuer, validity, *_ = fields

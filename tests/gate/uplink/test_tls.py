@@ -42,6 +42,35 @@ def test_entries_arrive_over_tls_with_an_own_authority_and_certificate(
         broker.stop()
 
 
+def test_a_gate_that_drops_an_authority_connects_again_and_one_that_takes_one_does_not(
+    tmp_path: Path, papers: Path, make: Callable[..., Harness]
+) -> None:
+    def named(*names: str) -> str:
+        return "".join((papers / f"{name}.pem").read_text() for name in names)
+
+    ca = tmp_path / "both.pem"
+    ca.write_text(named("ca", "other-ca"))
+    broker = Mosquitto(tmp_path / "broker", tls=(papers / "broker.pem", papers / "broker.key")).start()
+    try:
+        harness = make(broker.port, tls=Tls(ca=ca)).start()
+        harness.config.state_dir.mkdir()
+        authorities = harness.uplink._network._authorities
+        changes = len(harness.of(LinkChanged))
+        authorities.take(named("ca", "other-ca", "broker"), lambda _: None)
+        looked: list[bool] = []
+        looks = authorities.still_trusts
+        authorities.still_trusts = lambda known: looked.append(looks(known)) or looked[-1]  # type: ignore[func-returns-value,method-assign]
+        wait(lambda: len(looked) >= 2, "the network to look twice")
+        assert len(harness.of(LinkChanged)) == changes
+        authorities.take(named("ca"), lambda _: None)
+        wait(lambda: len(harness.of(LinkChanged)) >= changes + 2, "the next connection")
+        down, up = harness.of(LinkChanged)[changes : changes + 2]
+        assert (down.connected, up.connected) == (False, True)
+        assert down.problem == "the authority of the workshop has changed"
+    finally:
+        broker.stop()
+
+
 # paho forgets to close the socket of a handshake that failed.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_broker_whose_authority_is_not_known_is_not_trusted(

@@ -28,6 +28,7 @@ from fabgate.doctor import computer, reach, shipped
 from fabgate.doctor.finding import Finding, Outcome, UndeterminedError, fail, not_checked, ok
 from fabgate.doctor.system import existing, others_may
 from fabgate.errors import FabgateError, UsageError
+from fabgate.mqtt import certificates
 from fabgate.mqtt.client import described
 from fabgate.mqtt.rights import try_rights
 
@@ -186,6 +187,25 @@ def certificate(facts: Facts) -> Finding:
     if found.mqtt_cert is None:
         return not_checked("certificate", "this collector has no certificate of its own (FABGATE_MQTT_CERT)")
     return computer.own_certificate(found.mqtt_cert, found.mqtt_key, facts.now, "collector's own")
+
+
+def authority(facts: Facts) -> Finding:
+    """Check how long the authority of broker and pages is valid, and whether gates know the one that takes its place."""
+    found, name = facts.set_up(), "authority"
+    if found.authority is None:
+        return not_checked(name, "broker and pages have no authority in common that this collector knows")
+    # Models can be imported only once Django is set up.
+    from fabgate.collector.ground import authorities  # noqa: PLC0415
+    from fabgate.collector.ground.models import Gate  # noqa: PLC0415
+    from fabgate.collector.members.access import roster  # noqa: PLC0415
+
+    ends = [certificates.ends_of(der) for der in authorities.named(found)]
+    lacking = []
+    if len(ends) > 1:
+        _ = facts.health  # without a database of this version, nobody knows the gates
+        with_token = Gate.objects.exclude(token_hash="").order_by("name")
+        lacking = [gate.name for gate in with_token if not roster.knows_authorities(gate)]
+    return judging.authority(str(found.authority), [end for end in ends if end], lacking, facts.now)
 
 
 def gates(facts: Facts) -> Finding:

@@ -23,6 +23,7 @@ CHECKS: Final[dict[str, Callable[[Facts], Finding]]] = {
     "broker-rights": checks.broker_rights,
     "broker-accounts": checks.broker_accounts,
     "certificate": checks.certificate,
+    "authority": checks.authority,
     "gates": checks.gates,
     "books": checks.books,
     "copies": checks.copies,

@@ -13,6 +13,8 @@ from fabgate.mqtt.rights import SMALLER_PACKETS, Rights
 
 #: A copy is made every night: one night may be missed, and a week is too long.
 COPY_MISSING: Final = timedelta(days=8)
+#: So long before its end an authority should be replaced: each phone needs the new one, and some gates may be off.
+NEW_AUTHORITY: Final = timedelta(days=365)
 #: Governments change time zones a few times a year, and some announce it only a few weeks before.
 ZONES_YEARS: Final = 2
 RESTART_BROKER: Final = "journalctl -u fabgate-broker -n 30; systemctl restart fabgate-broker"
@@ -70,6 +72,31 @@ def process(name: str, trouble: str) -> Finding:
     if trouble:
         return fail(name, trouble, f"journalctl -u fabgate-collector@{name} -n 30; {_RESTART}")
     return ok(name, "its heartbeat is fresh, and reports no problem")
+
+
+def authority(where: str, ends: Sequence[datetime], lacking: Sequence[str], now: datetime) -> Finding:
+    """Judge the authority of broker and pages.
+
+    `ends` are those of the certificates in the file `where`, the one that signs first; `lacking` are the gates that do not
+    know each of them.
+    """
+    if not ends:
+        return fail("authority", f"{where} has no certificate", "sudo fabgate-collector setup")
+    # Of two, the newer one ends later. If it is not the one that signs, it waits.
+    is_waiting = max(ends) > ends[0]
+    if is_waiting and lacking:
+        return warn(
+            "authority",
+            f"a new authority waits, because these gates do not report it: {', '.join(lacking)}",
+            "switch them on or update them; fabgate-collector gates; then sudo fabgate-collector authority-turn",
+        )
+    if is_waiting:
+        todo = "sudo fabgate-collector authority-turn, once phones and computers have its certificate too"
+        return warn("authority", "a new authority waits, and each gate knows it", todo)
+    if ends[0] - now < NEW_AUTHORITY:
+        text = f"it ends on {ends[0]:%Y-%m-%d}: no gate, phone or computer can connect from then on"
+        return warn("authority", text, "make another one: sudo fabgate-collector authority-turn")
+    return ok("authority", f"valid until {ends[0]:%Y-%m-%d}")
 
 
 def gates(clocks: str, messages: str, known: int, silent: int) -> Finding:

@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from fabgate import installed
@@ -22,6 +23,8 @@ from fabgate.collector.ground.models import Collector, Gate, Heartbeat, Machine,
 from fabgate.collector.processes.doctor import judging
 from fabgate.collector.processes.doctor.examination import CHECKS, examine
 from fabgate.collector.processes.doctor.facts import Facts
+from fabgate.collector.setup.authority import authority
+from fabgate.collector.setup.authority.names import Names
 from fabgate.doctor.finding import Finding, Outcome
 from fabgate.doctor.system import System
 from tests.collector.running import environment, run
@@ -131,7 +134,7 @@ def test_a_collector_as_installed_has_nothing_to_put_right(bench):
     others = {name: outcome for name, outcome in findings.items() if outcome is not OK}
     assert others == {
         "broker": FAIL,
-        **dict.fromkeys(("pages", "broker-rights", "broker-accounts", "certificate", "mail"), NOT_CHECKED),
+        **dict.fromkeys(("pages", "broker-rights", "broker-accounts", "certificate", "authority", "mail"), NOT_CHECKED),
     }
 
 
@@ -250,6 +253,46 @@ def test_the_accounts_of_a_broker_of_our_own_are_those_of_the_database():
     without = judging.broker_accounts([], ["laser-1"], 3)
     assert without.outcome is WARN
     assert "laser-1" in without.text
+
+
+def test_the_authority_is_named_in_time_and_the_gates_that_lack_the_next_one():
+    year = timedelta(days=365)
+    old, new = ago(days=-400), ago(days=-3650)
+    now = ago()
+
+    def judged(ends: list[datetime], lacking: list[str], at: datetime = now) -> tuple[Outcome, str]:
+        found = judging.authority("/etc/fabgate/ca.crt", ends, lacking, at)
+        return found.outcome, f"{found.text} {found.next_step}"
+
+    assert judged([old], [])[0] is OK
+    outcome, text = judged([old], [], now + year)
+    assert (outcome, "authority-turn" in text, f"{old:%Y-%m-%d}" in text) == (WARN, True, True)
+    outcome, text = judged([old, new], ["saw-1", "laser-1"])
+    assert (outcome, "these gates do not report it: saw-1, laser-1" in text) == (WARN, True)
+    outcome, text = judged([old, new], [])
+    assert (outcome, "each gate knows it" in text) == (WARN, True)
+    assert judged([new, old], ["saw-1"], now + year)[0] is OK, "the new one signs"
+    assert judged([], [])[0] is FAIL
+
+
+def test_the_authority_of_a_collector_and_its_gates_are_looked_at(bench, monkeypatch, tmp_path):
+    papers = make_certificates(tmp_path)
+    assert bench.finding("authority").outcome is NOT_CHECKED
+    ca = papers / "ca.pem"
+    more = {"WEB_CERT": papers / "broker.pem", "WEB_KEY": papers / "broker.key", "WEB_CA": ca, "MQTT_CA": ca}
+    bench.variables |= {f"FABGATE_{name}": str(path) for name, path in more.items()}
+    monkeypatch.setattr(settings, "ENVIRONMENT", bench.facts().environment)
+    Gate.objects.create(name="laser-1", token_hash="x")
+    Gate.objects.create(name="saw-1", token_hash="")
+    found = bench.finding("authority")
+    assert (found.outcome, "valid until" in found.text) == (OK, True)
+    later = authority.make("lyon", Names(("workshop.local",)), ago())
+    ca.write_text(f"{ca.read_text()}{later.certificate_pem.decode()}")
+    found = bench.finding("authority")
+    assert (found.outcome, found.text) == (
+        WARN,
+        "a new authority waits, because these gates do not report it: laser-1",
+    )
 
 
 def test_a_server_that_may_lose_what_it_confirmed_is_no_good_database():
