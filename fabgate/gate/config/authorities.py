@@ -57,6 +57,11 @@ class Authorities:
         """Return the SHA-256 of each authority that roster and broker are trusted by."""
         return tuple(map(authorities.fingerprint, self._common))
 
+    @property
+    def digest(self) -> str:
+        """Return a text that names all authorities of now, and never "": it says whether they are still the same."""
+        return hashlib.sha256("".join(sorted(self.fingerprints)).encode()).hexdigest()
+
     def file(self, ca: Path) -> Path:
         """Return the file to use in place of `ca`, which gate.yaml names."""
         return self._path if self._is_kept else ca

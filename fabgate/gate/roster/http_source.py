@@ -59,8 +59,8 @@ class Receipt(msgspec.Struct, frozen=True):
     boot: str = ""
     boot_ms: int = 0
     wall_ms: int | None = None
-    #: Whether the authorities in it are in use. One of 0.1.0, which did not read them, is fetched again.
-    has_authorities: bool = False
+    #: Which authorities were trusted after it was read; "" if not yet those that it names. With other ones it is fetched again.
+    authorities: str = ""
 
 
 class HttpSource:
@@ -182,7 +182,8 @@ class HttpSource:
     def _fetch(self) -> None:
         receipt = self._receipt
         nonce = secrets.token_urlsafe(16)
-        in_full = receipt is None or not receipt.has_authorities or self._is_damaged or self._adoptions.waits()
+        knows = receipt is not None and receipt.authorities == self._authorities.digest
+        in_full = not knows or self._is_damaged or self._adoptions.waits()
         answer, body = self._ask(nonce, etag="" if receipt is None or in_full else receipt.etag)
         if answer.status_code == 304 and receipt is not None:
             self._confirmed(answer, receipt, nonce)
@@ -262,9 +263,9 @@ class HttpSource:
             is_known = roster.version == receipt.version and receipt.hash != "" and not self._is_damaged and not adopted
         # Before the roster is in force: a gate that reports a roster has its authorities.
         self._authorities.take(roster.authorities, lambda file: self._try(file, etag))
-        has_authorities = not self._authorities.problem
+        trusted = "" if self._authorities.problem else self._authorities.digest
         if receipt is not None and is_known:
-            self._keep(msgspec.structs.replace(receipt, etag=etag, has_authorities=has_authorities))
+            self._keep(msgspec.structs.replace(receipt, etag=etag, authorities=trusted))
             self._post(RosterConfirmed())
             return
         refusal = replace_stored(
@@ -275,7 +276,7 @@ class HttpSource:
             self._adoptions.use_up()
         self._is_damaged = False  # if it was set during the fetch, it meant the file that is now replaced
         try:
-            self._keep(Receipt(version=roster.version, hash=digest, etag=etag, has_authorities=has_authorities))
+            self._keep(Receipt(version=roster.version, hash=digest, etag=etag, authorities=trusted))
         finally:
             # Also if the receipt cannot be written: the earlier roster must not admit a member that the new one blocks.
             self._post(RosterStored(roster.version, len(roster.members), adopted=adopted))

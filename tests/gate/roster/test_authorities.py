@@ -165,12 +165,29 @@ def test_a_gate_that_came_from_the_version_before_reads_the_authorities_of_its_r
     (gate.config().state_dir / "authorities.pem").unlink()
     path = gate.stored.with_suffix(".json")
     fields = msgspec.json.decode(path.read_bytes())
-    del fields["has_authorities"]
+    del fields["authorities"]
     path.write_bytes(msgspec.json.encode(fields))
-    assert not msgspec.json.decode(path.read_bytes(), type=Receipt).has_authorities
+    assert msgspec.json.decode(path.read_bytes(), type=Receipt).authorities == ""
     gate.restart()
     assert gate.fetch()
     assert gate.trusted == fingerprints("a", "b")
+
+
+@pytest.mark.parametrize("lost", ["the file", "its place"])
+def test_a_gate_that_lost_them_reads_the_roster_again_although_there_is_no_newer_one(
+    gate: TlsHarness, lost: str
+) -> None:
+    gate.publish("a", "b")
+    gate.fetch()
+    if lost == "the file":
+        (gate.config().state_dir / "authorities.pem").unlink()
+    else:
+        gate.ca.write_text(pem("c", "a"))
+    gate.restart()
+    assert gate.fetch()
+    assert gate.trusted == fingerprints("a", "b")
+    assert gate.fetch()
+    assert not gate.asked_in_full()
 
 
 def test_a_gate_reports_what_both_of_its_files_have_in_common(gate: TlsHarness) -> None:

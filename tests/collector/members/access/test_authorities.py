@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from django.conf import settings
@@ -76,6 +77,8 @@ def test_rosters_name_what_the_collector_trusts_and_gates_hear_of_a_change_withi
     site.publish(NEW)
     assert site.turn() == ["laser-1"]
     assert named() == [NEW]
+    with mock.patch.object(roster, "rebuild", side_effect=AssertionError):
+        site.turn()  # nothing has changed, so no roster is compared
 
 
 def test_a_key_that_somebody_put_into_the_file_goes_to_no_gate(site: Site) -> None:
