@@ -66,7 +66,7 @@ def ends(path: Path) -> datetime | None:
 
 
 def ends_of(der: bytes) -> datetime | None:
-    """Return when a certificate ends; None if this is none."""
+    """Return when a certificate ends; None if this is no certificate."""
     try:
         (_, certificate), *_ = _parts(der)
         (_, signed), *_ = _parts(certificate)

@@ -89,7 +89,9 @@ def _begin(files: Files, made: Authority, site: Site, names: Sequence[str], now:
 def _end(files: Files, made: Authority, until: datetime, *, is_now: bool, say: Say) -> int:
     if not is_now:
         say(f"The new authority signs already. The one before stays trusted until {until:%Y-%m-%d}.")
-        say(f"To drop it today: {_VERB} --now. A copy of this collector from before then is of no use without a visit.")
+        say(
+            f"To drop it today: {_VERB} --now. After that, a collector from an older copy reaches no gate without a visit."
+        )
         return 0
     files.drop()
     files.publish(made)

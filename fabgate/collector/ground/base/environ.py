@@ -93,7 +93,7 @@ class Environment:
 
     @property
     def authority(self) -> Path | None:
-        """Return the file with the authority that signs for the broker and for the pages; None if there is none of both."""
+        """Return the file with the authority that signs for the broker and for the pages; None if no authority signs for both."""
         return self.web_ca if self.web_cert and self.web_ca == self.mqtt_ca else None
 
     @property

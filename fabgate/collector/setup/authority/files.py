@@ -100,7 +100,7 @@ class Files:
             data_folder.sync_directory(folder)
 
     def trusted_until(self) -> datetime | None:
-        """Return until when the authority that signed before is trusted; None if there is none. Raises UsageError."""
+        """Return until when the authority that signed before is trusted; None without one. Raises UsageError."""
         path = self.folder / _PRIVATE / _BEFORE
         try:
             first, _, _ = path.read_text("ascii").partition("\n")
