@@ -12,10 +12,13 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from fabgate.collector.setup.authority import authority
+from fabgate.collector.setup.authority.names import Names
 from tests.collector.serving import serving_both
 from tests.support.certificates import make_certificates
 from tests.support.patience import HANGS_S, wait
@@ -124,6 +127,16 @@ def test_both_certificates_are_offered_while_one_takes_the_place_of_the_other(po
     links = set(re.findall(r'href="(/ca[^"]*)"', page))
     assert links == {"/ca.crt", "/ca.pem", "/ca-2.crt", "/ca-2.pem"}
     assert {port_80.ask(path).status for path in ("/ca-3.crt", "/ca.key", "/ca", "/ca-1.crt")} == {404}
+
+
+def test_an_authority_that_signed_before_is_not_offered_any_more(port_80):
+    days = [datetime(year, 12, 3, tzinfo=UTC) for year in (2026, 2027)]
+    old, new = (authority.make("lyon", Names(("workshop.local",)), day).certificate_pem.decode() for day in days)
+    port_80.ca.write_text(f"{old}{new}")
+    assert port_80.ask("/ca-2.pem").body.decode() == new
+    port_80.ca.write_text(f"{new}{old}")
+    assert port_80.ask("/ca.pem").body.decode() == new
+    assert port_80.ask("/ca-2.pem").status == 404
 
 
 @pytest.mark.parametrize("spoilt", [b"", b"\xff\xfe", b"-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n"])

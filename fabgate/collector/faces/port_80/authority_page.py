@@ -6,6 +6,7 @@ While one authority takes the place of another (docs/decisions/0151), the page o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,7 @@ from django.utils import translation
 
 from fabgate.collector import STATIC
 from fabgate.collector.ground import authorities as own_authorities
-from fabgate.mqtt import authorities
+from fabgate.mqtt import authorities, certificates
 
 #: The style sheets of all pages, in their order.
 _STYLES: Final = ("vendor/pico.min.css", "tokens.css", "fabgate.css", "parts.css", "port-80.css")
@@ -48,8 +49,14 @@ class AuthorityPage:
         self._made: dict[str, tuple[list[AuthorityCertificate], bytes]] = {}
 
     def certificates(self) -> list[AuthorityCertificate]:
-        """Return the certificates, that of the authority that signs now first; none while the file is missing or damaged."""
-        found = enumerate(own_authorities.read(self._ca), start=1)
+        """Return the certificates that devices need, that of the authority that signs now first.
+
+        One that ends before it was in force earlier, and is left out. None while the file is missing or damaged.
+        """
+        ders = own_authorities.read(self._ca)
+        ends = [certificates.ends_of(der) or datetime.max.replace(tzinfo=UTC) for der in ders]
+        needed = [der for der, end in zip(ders, ends, strict=True) if end >= ends[0]]
+        found = enumerate(needed, start=1)
         return [AuthorityCertificate("ca" if number == 1 else f"ca-{number}", der) for number, der in found]
 
     def file(self, name: str) -> bytes | None:
