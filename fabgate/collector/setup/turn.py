@@ -27,11 +27,18 @@ _VERB = "sudo fabgate-collector authority-turn"
 
 
 def turn(
-    computer: Computer, addresses: Sequence[Address], *, names: Sequence[str] = (), is_now: bool = False, say: Say
+    computer: Computer,
+    addresses: Sequence[Address],
+    *,
+    names: Sequence[str] = (),
+    is_now: bool = False,
+    drops: bool = False,
+    say: Say,
 ) -> int:
     """Do the next step; return 0, or 1 if gates lack the new authority.
 
-    `names` are those for which a new authority is valid beside the names of now. With `is_now` nothing is waited for.
+    `names` are those for which a new authority is valid beside the names of now. `is_now`: do not wait for
+    gates. `drops`: once the new authority signs, drop the one before at once.
     Raises UsageError before the first change, and FabgateError and OSError for a step that failed.
     """
     run.as_root(computer, "authority-turn")
@@ -44,7 +51,11 @@ def turn(
         waiting = files.next(now)
         if waiting is None and (until := files.trusted_until()):
             run.do([Certificates(computer, site), RenewedBroker(computer)], say)  # what a kill left undone
-            return _end(files, made, until, is_now=is_now, say=say)
+            return _end(files, made, until, drops=drops, say=say)
+        if drops:
+            raise UsageError(
+                f"found --drop, wanted it once a new authority signs and the one before is trusted: {_VERB}"
+            )
         if waiting is None:
             return _begin(files, made, site, names, now, say)
         if names:
@@ -86,11 +97,11 @@ def _begin(files: Files, made: Authority, site: Site, names: Sequence[str], now:
     return 0
 
 
-def _end(files: Files, made: Authority, until: datetime, *, is_now: bool, say: Say) -> int:
-    if not is_now:
+def _end(files: Files, made: Authority, until: datetime, *, drops: bool, say: Say) -> int:
+    if not drops:
         say(f"The new authority signs already. The one before stays trusted until {until:%Y-%m-%d}.")
         say(
-            f"To drop it today: {_VERB} --now. After that, a collector from an older copy reaches no gate without a visit."
+            f"To drop it today: {_VERB} --drop. After that, a collector from an older copy reaches no gate without a visit."
         )
         return 0
     files.drop()

@@ -119,7 +119,7 @@ def test_the_key_of_the_one_that_signs_is_where_a_person_looks_for_it(computer: 
     assert found.certificate_pem.decode() == computer.text(paths.CA).partition("-----END")[0] + (
         "-----END CERTIFICATE-----\n"
     )
-    turned(computer, is_now=True)
+    turned(computer, drops=True)
     turned(computer)
     assert folder.joinpath("next.pem").stat().st_mode & 0o777 == 0o600
 
@@ -136,8 +136,9 @@ def test_without_waiting_the_gates_that_need_a_visit_are_listed(computer: FakeCo
     code, said = turned(computer)
     assert code == 0
     assert "The new authority signs already" in said
-    assert old in published(computer)
     code, said = turned(computer, is_now=True)
+    assert old in published(computer), "the same command again drops nothing"
+    code, said = turned(computer, drops=True)
     assert published(computer) == list(signers(computer))
     assert turned(computer)[1].startswith("A new authority is made"), "the next turn can begin"
 
@@ -168,6 +169,15 @@ def test_if_nobody_can_say_who_has_it_nothing_changes(computer: FakeComputer) ->
     with pytest.raises(FabgateError, match="which gates know"):
         turned(computer, is_now=True)
     assert {path: path.read_bytes() for path in computer.system.root.rglob("*") if path.is_file()} == before
+
+
+def test_nothing_is_dropped_before_another_one_signs(computer: FakeComputer) -> None:
+    for _ in range(2):
+        with pytest.raises(UsageError, match="found --drop"):
+            turned(computer, drops=True)
+        if len(published(computer)) == 1:
+            turned(computer)
+    assert len(published(computer)) == 2
 
 
 def test_a_computer_that_is_no_collector_is_named(tmp_path: Path) -> None:
@@ -213,7 +223,7 @@ def last_step(computer: FakeComputer) -> None:
 STEPS = {
     "begin": ([], turned),
     "sign": ([turned], turned),
-    "drop": ([turned, turned], lambda computer: turned(computer, is_now=True)),
+    "drop": ([turned, turned], lambda computer: turned(computer, drops=True)),
     "over": ([turned, turned], last_step),
 }
 
@@ -294,7 +304,7 @@ def repeat(computer: FakeComputer, step: str) -> None:
     elif step == "over":
         run.renew(computer, (), say=lambda _: None)
     elif step != "drop" or (folder / "before.crt").exists():
-        turned(computer, is_now=step == "drop")
+        turned(computer, drops=step == "drop")
 
 
 def files(computer: FakeComputer) -> list[str]:

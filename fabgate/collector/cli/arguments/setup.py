@@ -82,5 +82,10 @@ def add_verbs(add: shared.Add) -> None:
     turn.add_argument(
         "--now",
         action="store_true",
-        help="do not wait: for gates that lack the new authority, which then need a visit; or for the 30 days",
+        help="do not wait for gates that lack the new authority; they then need a visit",
+    )
+    turn.add_argument(
+        "--drop",
+        action="store_true",
+        help="once the new authority signs: drop the one before at once, and not after 30 days",
     )

@@ -47,7 +47,7 @@ def renew_certificates(_args: argparse.Namespace) -> int:
 def authority_turn(args: argparse.Namespace) -> int:
     """Let another authority take the place of the one in force; exit code 1 if gates lack it."""
     _need_package("authority-turn")
-    return turn.turn(Computer(), own_names.addresses(), names=args.name, is_now=args.now, say=_say)
+    return turn.turn(Computer(), own_names.addresses(), names=args.name, is_now=args.now, drops=args.drop, say=_say)
 
 
 def _need_package(verb: str) -> None:

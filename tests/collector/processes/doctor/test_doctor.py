@@ -317,7 +317,7 @@ def test_keys_of_a_gate_that_cannot_be_read_are_named_although_there_are_copies(
         made.execute("INSERT INTO collector_gate VALUES ('saw-1', 'x')")
     found = bench.finding("copies")
     assert found.outcome is FAIL
-    assert "gates/saw-1/token (No such file or directory)" in found.text
+    assert "gates/saw-1/seal.keys (No such file or directory)" in found.text
     assert "--new-token" in found.next_step
 
 
