@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.install import builds, computer, everything, roots
+from tests.install import builds, computer, everything, newcomer, roots
 from tests.install.computer import COLLECTOR, GATE
 from tests.install.roots import Root
 from tests.support.patience import wait
@@ -86,6 +86,30 @@ def test_a_gate_delivers_over_tls_and_is_cut_off_within_a_minute(systems, seen):
     took_s = time.monotonic() - began_s
     assert took_s < 60
     seen(f"{_sessions(root).splitlines()[-1]}; cut off after {took_s:.0f} s")
+
+
+def test_another_authority_takes_its_place_and_the_gate_goes_on_without_a_visit(systems, seen):
+    root = systems.bare()
+    computer.install(root, COLLECTOR, GATE)
+    root.run(SETUP, check=False)
+    newcomer.join_here(root, "laser-2")
+    computer.let_ada_use(root, "laser-2")
+    wait(lambda: "newest" in root.says("fabgate-collector gates"), "a roster of the gate")
+    gate = root.says("systemctl show --property MainPID --value fabgate-gate")
+    before = root.says("cat /etc/fabgate/ca.crt")
+    turn = "fabgate-collector authority-turn"
+    root.run(turn)
+    wait(lambda: root.run(turn, check=False).code == 0, "a gate that knows the new authority")
+    root.run(f"{turn} --drop")
+    assert before not in root.says("cat /etc/fabgate/ca.crt")
+    wait(lambda: _connections(root), "a connection by the new authority")
+    computer.tap(root)
+    computer.tap(root)
+    wait(lambda: "m-1" in _sessions(root), "the session in the books")
+    assert root.says("systemctl show --property MainPID --value fabgate-gate") == gate
+    assert computer.complaints(root, "fabgate") == set()
+    assert "Nothing was altered." in root.run("fabgate-collector verify")
+    seen("the gate, without a restart, by the new authority alone")
 
 
 @BOTH_SUITES

@@ -49,10 +49,7 @@ class Newcomer:
         line = re.search(r"cd /tmp.*?fabgate join [\w.:-]+", html.unescape(page.source), re.DOTALL)
         assert line, page.text
         assert _CODE.search(page.source), page.text
-        more = f"--machine {gate} --title {gate.capitalize()} --preset laser --build emulated"
-        code = _CODE.search(self.collector.run(f"fabgate-collector join-code {gate} {more}").text)
-        assert code
-        return line[0], code[0]
+        return line[0], code_of(self.collector, gate)
 
     def add_gate(self, gate: str) -> None:
         """Make a code, paste the line on the Pi, and type the code."""
@@ -76,3 +73,16 @@ class Newcomer:
         """Do both doctors find nothing that is not so in any root?"""
         found = computer.complaints(self.pi, "fabgate") | computer.complaints(self.collector, COLLECTOR)
         return not found
+
+
+def code_of(collector: Root, gate: str, more: str = "") -> str:
+    """Make a code for a gate with an emulated reader."""
+    machine = f"--machine {gate} --title {gate.capitalize()} --preset laser"
+    code = _CODE.search(collector.run(f"fabgate-collector join-code {gate} {machine} --build emulated {more}").text)
+    assert code
+    return code[0]
+
+
+def join_here(root: Root, gate: str) -> None:
+    """Let the gate of a computer join the collector of the same one."""
+    root.type("fabgate join localhost", "Code: ", code_of(root, gate))
