@@ -66,6 +66,7 @@ from fabgate.wire.messages import MAX_DURATION_MS, MAX_ENERGY_WH, MAX_NUMBER, MA
 from fabgate.wire.prices import PRICES_FORMAT, PeakPrice, PriceList, PricePeriod, Prices, Tariff, read_prices
 from fabgate.wire.roster import (
     GROUP_PREFIX,
+    HEADER_BOOT,
     HEADER_NONCE,
     HEADER_SEAL,
     HEADER_VERSION,
@@ -103,6 +104,7 @@ __all__ = [
     "END_REASONS",
     "ENTRY_TYPES",
     "GROUP_PREFIX",
+    "HEADER_BOOT",
     "HEADER_NONCE",
     "HEADER_SEAL",
     "HEADER_VERSION",

@@ -15,6 +15,8 @@ PURPOSE_ROSTER_SAME: Final = "roster-304"
 #: HTTP headers of the roster.
 HEADER_SEAL: Final = "Fabgate-Seal"
 HEADER_NONCE: Final = "Fabgate-Nonce"
+#: The kernel's id of the gate's boot. A version before 0.2.0 does not send it.
+HEADER_BOOT: Final = "Fabgate-Boot"
 HEADER_VERSION: Final = "Fabgate-Roster-Version"
 #: In a roster the id of a group begins with this; no person's id does.
 GROUP_PREFIX: Final = "group:"

@@ -47,6 +47,7 @@ def fill() -> dict[str, Any]:
     _people_and_machines()
     _recent_refusals()
     _pages_used()
+    _second_card()
     _plans_change()
     _billing()
     _verified()
@@ -124,6 +125,24 @@ def _recent_refusals() -> None:
         journal.status(version="0.1.0.dev1056+gcb507f52", reader="ok", synced=True),
     ]
     Store(settings.ENVIRONMENT.site).store(messages, now)
+
+
+def _second_card() -> None:
+    """Let two devices use the keys of the laser's gate, and a third one the keys that it had before; cut the welder's off."""
+    from django.db import transaction
+
+    from fabgate.collector.ground.models import BrokerAccount, Gate
+    from fabgate.collector.members.machines.keys import clones, revoke_gate
+
+    gate, now = Gate.objects.get(name="laser-1"), datetime.now(UTC)
+    with transaction.atomic():
+        clones.keys_ended(gate, Gate.hash_of("old"), now - timedelta(days=40))
+    first, second = "3f0c9d52-5d0e-4c5b-9a43-0c8b5a0a7f11", "b81e77aa-92f4-4f0e-8a50-6d9f5c3e2d70"
+    for hours, boot, address in ((30, first, "192.168.1.20"), (3, second, "192.168.1.66"), (1, first, "192.168.1.20")):
+        clones.fetched(gate, boot, address, now - timedelta(hours=hours))
+    clones.refused(gate.name, "old", "192.168.1.67", now - timedelta(minutes=50))
+    stolen = revoke_gate.revoke("weld-1", actor=MANAGER)
+    BrokerAccount.objects.create(gate=stolen, asked_at=now, confirmed_at=now)
 
 
 def _pages_used() -> None:
@@ -390,7 +409,8 @@ def _pages() -> list[dict[str, str]]:
             route, MANAGER if right.may(Account.MANAGER, "GET") and not route.startswith("my-") else MEMBER
         )
         found += [{"route": route, "path": path + string, "as": who} for string in query]
-    return [*found, {"route": "not-found", "path": "/nowhere", "as": MANAGER}]
+    cut_off = {"route": "gates-one", "path": reverse("gates-one", args=["weld-1"]), "as": MANAGER}
+    return [*found, cut_off, {"route": "not-found", "path": "/nowhere", "as": MANAGER}]
 
 
 def _no_pages() -> dict[str, str]:

@@ -25,8 +25,10 @@ from fabgate.collector.ground.db import audit
 from fabgate.collector.ground.models import Gate, Hole, Journal, Machine, Quarantine
 from fabgate.collector.ground.models.machines import HEARTBEATS
 from fabgate.collector.members.access import roster
-from fabgate.collector.members.machines import emulated_gate, enrol_gate, joins, revoke_gate
+from fabgate.collector.members.machines import emulated_gate, enrol_gate, joins
 from fabgate.collector.members.machines import rules as machine_rules
+from fabgate.collector.members.machines.keys import clones, revoke_gate
+from fabgate.collector.members.machines.keys.clones import Found
 from fabgate.collector.recording.broker.accounts import wanted
 from fabgate.collector.recording.entries import completeness, journals
 from fabgate.errors import UsageError
@@ -124,9 +126,9 @@ def revoke(args: argparse.Namespace) -> int:
     account = wire.GateTopics(env.site, revoke_gate.find(args.name).name).account
     if not args.yes:
         sys.stdout.write(
-            f"This ends the token of {args.name} and its account {account} at the broker: it gets no rosters and no locks any"
-            " more, and nothing that it sends arrives. It goes on with the roster that it has, so take it out of the"
-            f" workshop. To do it: {called.command(f'gate-revoke {args.name} --yes')}\n"
+            f"This ends the token of {args.name}, its codes for joining, and its account {account} at the broker: it gets no"
+            " rosters and no locks any more, and nothing that it sends arrives. It goes on with the roster that it has, so take"
+            f" it out of the workshop. To do it: {called.command(f'gate-revoke {args.name} --yes')}\n"
         )
         return 0
     gate = revoke_gate.revoke(args.name, actor=audit.cli_actor(args.actor))
@@ -212,9 +214,12 @@ def show(args: argparse.Namespace) -> int:
     quarantined = {
         row["gate"]: row["messages"] for row in Quarantine.objects.values("gate").annotate(messages=Count("id"))
     }
+    gates, now = list(Gate.objects.select_related("machine", "broker_account").order_by("name")), datetime.now(UTC)
+    cards = clones.of(gates)
     rows = [
         _row(gate, newest.get(gate.pk), lost.get(gate.pk, 0), quarantined.get(gate.pk, 0))
-        for gate in Gate.objects.select_related("machine", "broker_account").order_by("name")
+        | _cards(gate, cards[gate.pk], now)
+        for gate in gates
     ]
     if args.json:
         sys.stdout.write(json.dumps(rows, indent=2) + "\n")
@@ -223,7 +228,7 @@ def show(args: argparse.Namespace) -> int:
         add = called.command("gate-add NAME --machine NAME")
         sys.stdout.write(f"There is no gate yet; add one with '{add}'.\n")
         return 0
-    now, zone = datetime.now(UTC), ZoneInfo(settings.TIME_ZONE)
+    zone = ZoneInfo(settings.TIME_ZONE)
     head = ("gate", "machine", "heard", "entries", "roster", "")
     text_table.write([head, *(_cells(row, now, zone) for row in rows)], sys.stdout)
     return 0
@@ -251,8 +256,19 @@ def _row(gate: Gate, journal: Journal | None, lost: int, quarantined: int) -> di
     }
 
 
+def _cards(gate: Gate, found: Found, now: datetime) -> dict[str, Any]:
+    """Return from which addresses two devices use its keys, and from which one old keys were lately used."""
+    devices = [*found.returned, found.newest] if found.is_cloned else []
+    return {
+        "clones": [device.address for device in devices if device is not None],
+        "old_keys_from": found.former[0].address if found.has_old_card(gate, now) else None,
+    }
+
+
 def _cells(row: dict[str, Any], now: datetime, zone: ZoneInfo) -> tuple[str, ...]:
     notes = [
+        *([f"clone: two devices use its keys ({', '.join(row['clones'])})"] if row["clones"] else []),
+        *([f"old keys used from {row['old_keys_from']}, and refused"] if row["old_keys_from"] else []),
         *(["locked"] if row["locked"] else []),
         *([_ACCOUNTS[row["account"]]] if row["account"] in _ACCOUNTS else []),
         *([f"{row['lost']} lost"] if row["lost"] else []),

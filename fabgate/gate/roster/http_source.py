@@ -202,6 +202,7 @@ class HttpSource:
         headers = {
             "Authorization": f"Bearer {self._token_file.read_text(encoding='utf-8').strip()}",
             wire.HEADER_NONCE: nonce,
+            wire.HEADER_BOOT: self._boot,
         }
         if etag:
             headers["If-None-Match"] = etag

@@ -13,9 +13,10 @@ import pytest
 
 from fabgate import wire
 from fabgate.collector.cli import gates, verbs
-from fabgate.collector.ground.models import Change, Gate, JoinCode, Machine
+from fabgate.collector.ground.models import Change, FormerToken, Gate, JoinCode, Machine
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.machines import joins, presets
+from fabgate.collector.members.machines.keys import clones, revoke_gate
 from fabgate.collector.recording.intake.store import Store
 from fabgate.errors import UsageError
 from fabgate.gate.roster.locks import Locks
@@ -111,6 +112,19 @@ def test_what_is_wrong_stands_behind(show, journal):
     store(journal.message(3), journal.status(floor=3))
     Machine.objects.update(lock_id="x", lock_when="now", lock_reason="x")
     assert show().notes == "locked, 2 lost"
+
+
+def test_a_clone_and_an_old_card_are_named_with_their_addresses(show, capsys):
+    gate = Gate.objects.get()
+    for hours, boot, address in ((2, "a", "10.0.0.20"), (1, "b", "10.0.0.66"), (0, "a", "10.0.0.20")):
+        clones.fetched(gate, boot, address, datetime.now(UTC) - timedelta(hours=hours))
+    assert show().notes == "clone: two devices use its keys (10.0.0.20, 10.0.0.66)"
+    revoke_gate.revoke("laser-1", actor="cli:eve")
+    FormerToken.objects.update(used_at=datetime.now(UTC), address="10.0.0.66")
+    assert show().notes == "old keys used from 10.0.0.66, and refused"
+    gates.show(argparse.Namespace(json=True))
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["clones"], row["old_keys_from"]) == ([], "10.0.0.66")
 
 
 def test_no_gate_yet_says_what_to_do(env, capsys):

@@ -20,6 +20,12 @@ def test_a_sealed_roster_is_stored(harness: Harness) -> None:
     assert len(harness.collector.asked[0][wire.HEADER_NONCE]) >= 20
 
 
+def test_each_request_names_the_boot(harness):
+    harness.fetch()
+    harness.fetch()
+    assert [asked[wire.HEADER_BOOT] for asked in harness.collector.asked] == [harness.time.boot] * 2
+
+
 def test_an_unchanged_roster_is_confirmed_without_being_sent(harness: Harness) -> None:
     harness.fetch()
     assert harness.fetch() == [RosterConfirmed()]

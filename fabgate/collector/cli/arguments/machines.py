@@ -87,7 +87,7 @@ def add_verbs(add: shared.Add) -> None:
     revoke = add(
         "gate-revoke",
         "gates",
-        "cut a gate off: its token, and its account at the broker",
+        "cut a gate off: its token, its codes, and its account at the broker",
         "revoke",
         about=_GATE_REVOKE,
         example="laser-1 --yes",

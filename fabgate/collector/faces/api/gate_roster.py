@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -14,6 +15,8 @@ from fabgate import wire
 from fabgate.collector.ground.base import roster_gzip
 from fabgate.collector.ground.models import Gate
 from fabgate.collector.members.access import roster
+from fabgate.collector.members.accounts import sign_in
+from fabgate.collector.members.machines.keys import clones
 from fabgate.collector.members.people import blocks
 from fabgate.errors import UsageError
 from fabgate.seal import Keys
@@ -25,11 +28,15 @@ _NONCE = re.compile(r"[A-Za-z0-9_+/=.~-]{16,128}")
 def gate_roster(request: HttpRequest, gate: str) -> HttpResponse:
     """Serve the roster of `gate` to clients that have its token. The seal covers the nonce, against replays."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    row = Gate.by_token(gate, token.strip() if scheme.lower() == "bearer" else "")
+    token = token.strip() if scheme.lower() == "bearer" else ""
+    address, now = sign_in.address_of(request), datetime.now(UTC)
+    row = Gate.by_token(gate, token)
     if row is None:
+        clones.refused(gate, token, address, now)
         answer = _say(401, "found no token of this gate in 'Authorization: Bearer', wanted the one from gate-add")
         answer.headers["WWW-Authenticate"] = 'Bearer realm="fabgate"'
         return answer
+    clones.fetched(row, request.headers.get(wire.HEADER_BOOT, ""), address, now)
     if blocks.lift_ended():
         row.refresh_from_db()
     nonce = request.headers.get(wire.HEADER_NONCE, "")

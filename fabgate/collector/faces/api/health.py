@@ -20,6 +20,7 @@ from django.views.decorators.http import require_safe
 from fabgate.collector.ground.base import data_folder
 from fabgate.collector.ground.models import Collector, Gate, Heartbeat, Verification
 from fabgate.collector.ground.models.machines import TOO_MUCH_FOR
+from fabgate.collector.members.machines.keys import clones
 from fabgate.collector.money.billing.charges import behind
 from fabgate.collector.money.billing.charges.behind import Behind
 from fabgate.mqtt import certificates
@@ -86,22 +87,34 @@ def look(now: datetime) -> Health:
 
 
 def _of_gates(gates: dict[str, int]) -> dict[str, str]:
-    """Return the problems of all gates together: wrong clocks, and too many messages."""
+    """Return the problems of all gates together: wrong clocks, too many messages, and copied or old SD cards."""
     wrong, loud = gates["wrong_clock"], gates["too_much"]
     clocks = f"the clock of {wrong} gate{'s' if wrong > 1 else ''} is wrong: the page Gates shows by how much"
     who = f"{loud} gates send" if loud > 1 else "1 gate sends"
     much = f"{who} more than a gate may: the page Gates shows which"
-    return {"clocks": clocks if wrong else "", "messages": much if loud else ""}
+    cloned, old = gates["cloned"], gates["old_keys"]
+    copied = f"two devices use the keys of {cloned} gate{'s' if cloned > 1 else ''}: the page Gates shows which"
+    refused = (
+        f"a device used old keys of {old} gate{'s' if old > 1 else ''}, and was refused: the page Gates shows which"
+    )
+    return {
+        "clocks": clocks if wrong else "",
+        "messages": much if loud else "",
+        "clones": copied if cloned else "",
+        "old_keys": refused if old else "",
+    }
 
 
 def of_gates(now: datetime) -> dict[str, int]:
     """Return the number of gates of machines in use, of those that are offline, and of those with a wrong clock.
 
-    `too_much` counts all gates that send too much, with a machine or without.
+    `too_much`, `cloned` and `old_keys` count all gates, with a machine or without: those that send too much, those whose keys
+    two devices use, and those of which a device lately used old keys.
     """
     gates = Gate.objects.filter(machine__retired_at=None).exclude(machine=None)
     loud = Gate.objects.filter(too_much_at__gt=now - TOO_MUCH_FOR).count()
-    return {"too_much": loud} | gates.aggregate(
+    cloned, old = clones.count(now)
+    return {"too_much": loud, "cloned": cloned, "old_keys": old} | gates.aggregate(
         known=Count("id"),
         silent=Count("id", filter=Q(online=False)),
         wrong_clock=Count("id", filter=Q(clock_off_ms__isnull=False)),

@@ -40,6 +40,7 @@ from fabgate.collector.ground.models import (
     UsageSession,
     Verification,
 )
+from fabgate.collector.members.machines.keys import clones
 from fabgate.collector.money.billing import rating, terms
 from fabgate.collector.money.billing.charges import behind
 from fabgate.collector.money.billing.sinks import status
@@ -171,6 +172,19 @@ class Workshop:
             "How many problems it reports.",
             label,
             [((g.name,), len(g.problems)) for g in gates],
+        )
+        cards = clones.of(gates)
+        yield _gauge(
+            "fabgate_gate_cloned",
+            "Whether two devices use its keys.",
+            label,
+            [((gate.name,), cards[gate.pk].is_cloned) for gate in gates],
+        )
+        yield _gauge(
+            "fabgate_gate_old_keys",
+            "Whether a device lately used keys that the gate had before.",
+            label,
+            [((gate.name,), cards[gate.pk].has_old_card(gate, self._now)) for gate in gates],
         )
         yield _gauge(
             "fabgate_gate_in_use",

@@ -23,6 +23,7 @@ from fabgate.collector.ground.models.billing.vat import VatRate
 from fabgate.collector.ground.models.calendar import Opening, SpecialDay
 from fabgate.collector.ground.models.entries import Boot, Entry, Hole, Journal, Quarantine
 from fabgate.collector.ground.models.floor import Order, Pulse, Refusal
+from fabgate.collector.ground.models.gates.cards import FetchingBoot, FormerToken
 from fabgate.collector.ground.models.gates.joins import JoinAttempt, JoinCode
 from fabgate.collector.ground.models.identity import Collector, Heartbeat
 from fabgate.collector.ground.models.machines import BrokerAccount, Gate, Machine, RosterLimit, ServedRoster
@@ -54,6 +55,8 @@ __all__ = [
     "Correction",
     "Entry",
     "FailedSignIn",
+    "FetchingBoot",
+    "FormerToken",
     "Gate",
     "Grant",
     "Group",

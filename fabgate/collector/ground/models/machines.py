@@ -207,8 +207,13 @@ class Gate(models.Model):
     def new_token(self, token: str = "") -> str:
         """Set a token, a new random one if none is given, and return it; only its hash is stored."""
         token = token or secrets.token_urlsafe(32)
-        self.token_hash = _token_hash(token)
+        self.token_hash = self.hash_of(token)
         return token
+
+    @staticmethod
+    def hash_of(token: str) -> str:
+        """Return what is stored of a token."""
+        return _token_hash(token)
 
     @classmethod
     def by_token(cls, name: str, token: str) -> Gate | None:

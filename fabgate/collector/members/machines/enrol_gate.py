@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -22,6 +23,7 @@ from fabgate.collector.ground.models import Change, Gate, Machine
 from fabgate.collector.ground.models.machines import MAX_LIFTED
 from fabgate.collector.members.access import roster
 from fabgate.collector.members.machines import presets
+from fabgate.collector.members.machines.keys import clones
 from fabgate.collector.recording.broker.accounts import passwords
 from fabgate.collector.recording.broker.accounts import wanted as accounts
 from fabgate.errors import UsageError
@@ -133,7 +135,10 @@ def enrol(
                 if gate.pk is None:
                     gate.save()
                 change.rosters = _assign(gate, _machine(new_machine.make(machine), actor, change_rules))
+                earlier = gate.token_hash
                 token = gate.new_token(given.token if given else "")
+                if earlier not in ("", gate.token_hash):
+                    clones.keys_ended(gate, earlier, datetime.now(UTC))
                 gate.save(update_fields=["token_hash"])
                 texts = (_kept(given) if given else _texts(env, token)) | _account(env, gate, given)
             gate.refresh_from_db()

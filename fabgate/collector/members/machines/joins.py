@@ -152,7 +152,7 @@ def finish(asked: messages.Finish, now: datetime) -> messages.Finished:
         if gate.token_hash and not (is_own or code.replaces):
             raise _added_meanwhile(code)
         if not JoinAttempt.objects.filter(pk=attempt.pk).update(state=JoinAttempt.FINISHED):
-            raise JoinRefused(404, "another code was made for this gate meanwhile")
+            raise JoinRefused(404, "this code is no longer valid; make a new one on the collector's page")
 
     row = Gate.by_token(code.gate, offer.token)
     # A kill may have come between the commit of the first time and its files.

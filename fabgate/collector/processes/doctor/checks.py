@@ -211,7 +211,8 @@ def authority(facts: Facts) -> Finding:
 def gates(facts: Facts) -> Finding:
     """Check what is known of all gates."""
     parts, counts = facts.health.parts, facts.health.found["gates"]
-    return judging.gates(parts["clocks"], parts["messages"], counts["known"], counts["silent"])
+    troubles = [parts[name] for name in ("clones", "old_keys", "clocks", "messages")]
+    return judging.gates(troubles, counts["known"], counts["silent"])
 
 
 def books(facts: Facts) -> Finding:

@@ -99,10 +99,10 @@ def authority(where: str, ends: Sequence[datetime], lacking: Sequence[str], now:
     return ok("authority", f"valid until {ends[0]:%Y-%m-%d}")
 
 
-def gates(clocks: str, messages: str, known: int, silent: int) -> Finding:
+def gates(troubles: Sequence[str], known: int, silent: int) -> Finding:
     """Judge all gates together; that one is off is no problem, because machines are switched off at night."""
-    if troubles := "; ".join(filter(None, (clocks, messages))):
-        return warn("gates", troubles, "fabgate-collector gates; on the gate: sudo fabgate doctor")
+    if found := "; ".join(filter(None, troubles)):
+        return warn("gates", found, "fabgate-collector gates; on the gate: sudo fabgate doctor")
     return ok("gates", f"{known} gate{'' if known == 1 else 's'} of machines in use, {silent} offline")
 
 

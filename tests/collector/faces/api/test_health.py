@@ -9,13 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.test import Client
 
 from fabgate.collector.faces.api import health
 from fabgate.collector.ground.base import data_folder
 from fabgate.collector.ground.base.key_files import new_key, write_secret
-from fabgate.collector.ground.models import Collector, Gate, Heartbeat, Machine, Verification
+from fabgate.collector.ground.models import Collector, FetchingBoot, FormerToken, Gate, Heartbeat, Machine, Verification
+from fabgate.collector.members.machines.keys import clones
 from fabgate.collector.money.billing.charges import refresh
 from fabgate.collector.processes.ingest import Ingest
 from fabgate.collector.processes.worker import Worker
@@ -37,7 +38,7 @@ def test_all_is_well_while_its_processes_are_heard_and_the_database_answers(well
     assert (answer.status_code, found["ok"], found["troubles"]) == (200, True, [])
     assert (found["database"], found["gates"]) == (
         {"ok": True},
-        {"too_much": 0, "known": 0, "silent": 0, "wrong_clock": 0},
+        {"too_much": 0, "cloned": 0, "old_keys": 0, "known": 0, "silent": 0, "wrong_clock": 0},
     )
     assert (found["ingest"]["heard_s"] < 60, found["ingest"]["within_s"]) == (True, 60)
     assert found["disk"]["free_bytes"] > 0
@@ -132,7 +133,8 @@ def test_offline_gates_are_counted_but_are_no_problem_except_of_retired_machines
     Gate.objects.create(name="old-1", machine=old)
     Gate.objects.create(name="spare")
     found = health.look(datetime.now(UTC))
-    assert (found.found["gates"], found.is_well) == ({"too_much": 0, "known": 2, "silent": 1, "wrong_clock": 0}, True)
+    counts = {"too_much": 0, "cloned": 0, "old_keys": 0, "known": 2, "silent": 1, "wrong_clock": 0}
+    assert (found.found["gates"], found.is_well) == (counts, True)
 
 
 def test_only_reading_is_possible(well):
@@ -192,6 +194,36 @@ def test_a_gate_that_sends_too_much_is_a_problem_for_an_hour(well, names, said):
     assert health.look(now).troubles == (said,)
     Gate.objects.update(too_much_at=now - timedelta(hours=1))
     assert health.look(now).troubles == ()
+
+
+def test_a_clone_is_a_problem_until_the_gate_has_new_keys(well):
+    now = datetime.now(UTC)
+    gate = Gate.objects.create(name="saw", token_hash="x")
+    for boot in ("a", "b"):
+        clones.fetched(gate, boot, "192.168.1.20", now - timedelta(hours=1))
+    assert health.look(now).troubles == ()
+    clones.fetched(gate, "a", "192.168.1.20", now)
+    assert health.look(now).troubles == ("two devices use the keys of 1 gate: the page Gates shows which",)
+    with transaction.atomic():
+        clones.keys_ended(gate, "x", now)
+    assert health.look(now).troubles == ()
+
+
+def test_an_old_card_is_a_problem_for_a_day_unless_the_gate_waits_for_its_new_keys(well):
+    now = datetime.now(UTC)
+    gate = Gate.objects.create(name="saw", token_hash="x")
+    with transaction.atomic():
+        clones.keys_ended(gate, Gate.hash_of("old"), now)
+    clones.refused("saw", "old", "192.168.1.66", now)
+    assert health.look(now).troubles == ()
+    clones.fetched(gate, "a", "192.168.1.20", now)
+    said = "a device used old keys of 1 gate, and was refused: the page Gates shows which"
+    assert health.look(now).troubles == (said,)
+    assert health.look(now + FormerToken.SHOWN - timedelta(seconds=1)).parts["old_keys"] == said
+    assert health.look(now + FormerToken.SHOWN).parts["old_keys"] == ""
+    Gate.objects.update(token_hash="")
+    FetchingBoot.objects.all().delete()
+    assert health.look(now).troubles == (said,), "of a gate that was cut off nobody may have keys"
 
 
 def test_altered_books_are_a_problem_and_so_are_books_that_are_not_checked(well):

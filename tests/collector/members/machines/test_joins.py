@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
 
-from fabgate.collector.ground.models import BrokerAccount, Change, Gate, JoinAttempt, JoinCode, Machine
-from fabgate.collector.members.machines import enrol_gate, joins, revoke_gate
+from fabgate.collector.ground.models import (
+    BrokerAccount,
+    Change,
+    FetchingBoot,
+    FormerToken,
+    Gate,
+    JoinAttempt,
+    JoinCode,
+    Machine,
+)
+from fabgate.collector.members.machines import enrol_gate, joins
 from fabgate.collector.members.machines.enrol_gate import NewMachine
+from fabgate.collector.members.machines.keys import clones, revoke_gate
 from fabgate.collector.recording.broker.accounts.passwords import Digest
 from fabgate.errors import UsageError
 from fabgate.gate.config import gate_yaml
@@ -167,6 +178,16 @@ def test_a_finish_whose_files_were_lost_in_a_kill_makes_them(env):
     file.write_text("another one")
     assert gate.finish() == 200
     assert file.read_text() == gate.identity.seal_keys
+
+
+def test_a_finish_that_is_repeated_ends_no_token(env):
+    gate = Joining(joins.text_of(new_code()))
+    gate.join()
+    clones.fetched(Gate.objects.get(), "boot", "192.168.1.20", datetime.now(UTC))
+    (env.gate_directory("saw-1") / "seal.keys").unlink()
+    assert gate.finish() == 200
+    assert FetchingBoot.objects.exists()
+    assert not FormerToken.objects.exists()
 
 
 def test_a_finish_that_fails_in_the_middle_leaves_nothing_and_is_repeated(env, monkeypatch):
@@ -383,6 +404,51 @@ def test_a_gate_that_was_revoked_does_not_come_back_by_its_last_step(own_broker)
     revoke_gate.revoke("saw-1", actor="eve")
     assert gate.finish() == 409
     assert Gate.by_token("saw-1", OFFER.token) is None
+
+
+def test_a_code_from_before_a_gate_was_revoked_does_not_bring_it_back(own_broker):
+    Joining(joins.text_of(new_code())).join()
+    stolen = Joining(joins.text_of(new_code(replaces=True)), offer=messages.Offer("u" * 43, "q" * 48))
+    revoke_gate.revoke("saw-1", actor="eve")
+    assert stolen.begin() == 404
+    assert not Gate.objects.get().token_hash
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_an_exchange_that_began_before_a_gate_was_revoked_does_not_bring_it_back(own_broker, steps):
+    Joining(joins.text_of(new_code())).join()
+    stolen = Joining(joins.text_of(new_code(replaces=True)), offer=messages.Offer("u" * 43, "q" * 48))
+    assert [stolen.begin(), stolen.agree()][:steps] == [200] * steps
+    revoke_gate.revoke("saw-1", actor="eve")
+    assert (stolen.begin(), stolen.agree(), stolen.finish()) == (404, 404, 404)
+    assert not Gate.objects.get().token_hash
+    assert BrokerAccount.objects.get().digest == ""
+
+
+def test_a_gate_that_is_revoked_while_it_finishes_does_not_come_back(own_broker, monkeypatch):
+    """The step has read its attempt when the gate is revoked."""
+    Joining(joins.text_of(new_code())).join()
+    stolen = Joining(joins.text_of(new_code(replaces=True)), offer=messages.Offer("u" * 43, "q" * 48))
+    assert [stolen.begin(), stolen.agree()] == [200, 200]
+    enrol = enrol_gate.enrol
+
+    def revoke_first(*args: Any, **named: Any) -> Any:
+        revoke_gate.revoke("saw-1", actor="eve")
+        return enrol(*args, **named)
+
+    monkeypatch.setattr(enrol_gate, "enrol", revoke_first)
+    assert (stolen.finish(), stolen.said.strip()) == (
+        404,
+        "this code is no longer valid; make a new one on the collector's page",
+    )
+    assert not Gate.objects.get().token_hash
+
+
+def test_codes_of_other_gates_stay_when_one_is_revoked(own_broker):
+    Joining(joins.text_of(new_code())).join()
+    other = new_code("drill-1", "drill")
+    revoke_gate.revoke("saw-1", actor="eve")
+    assert Joining(joins.text_of(other)).join() == [200, 200, 200]
 
 
 def test_a_gate_that_was_revoked_joins_again_with_a_new_code(own_broker):

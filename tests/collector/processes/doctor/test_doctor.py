@@ -15,11 +15,12 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
 from fabgate import installed
 from fabgate.collector.ground import migrations
 from fabgate.collector.ground.models import Collector, Gate, Heartbeat, Machine, Verification
+from fabgate.collector.members.machines.keys import clones
 from fabgate.collector.processes.doctor import judging
 from fabgate.collector.processes.doctor.examination import CHECKS, examine
 from fabgate.collector.processes.doctor.facts import Facts
@@ -170,6 +171,19 @@ def with_a_wrong_clock(_bench: Bench) -> None:
     Gate.objects.create(name="saw-1", machine=Machine.objects.create(name="saw"), clock_off_ms=60_000)
 
 
+def with_a_clone(_bench: Bench) -> None:
+    gate = Gate.objects.create(name="saw-1", token_hash="x")
+    for boot, hours in (("a", 2), ("b", 1), ("a", 0)):
+        clones.fetched(gate, boot, "192.168.1.20", ago(hours=hours))
+
+
+def with_an_old_card(_bench: Bench) -> None:
+    gate = Gate.objects.create(name="saw-1")
+    with transaction.atomic():
+        clones.keys_ended(gate, Gate.hash_of("old"), ago())
+    clones.refused("saw-1", "old", "192.168.1.66", ago())
+
+
 def with_an_open_password(bench: Bench) -> None:
     path = bench.open_folder / "password"
     path.write_text("secret")
@@ -204,6 +218,8 @@ FAULTS: list[tuple[str, Callable[[Bench], object], Outcome, str]] = [
     ("units", given(FABGATE_BROKER_CONTROL="/run/x/socket"), FAIL, "fabgate-broker.service is not installed"),
     ("broker-accounts", given(FABGATE_BROKER_CONTROL="/run/x/socket"), FAIL, "the broker cannot be reached over"),
     ("gates", with_a_wrong_clock, WARN, "the clock of 1 gate is wrong"),
+    ("gates", with_a_clone, WARN, "two devices use the keys of 1 gate"),
+    ("gates", with_an_old_card, WARN, "a device used old keys of 1 gate"),
     ("books", verified(findings=2), FAIL, "the books were altered"),
     ("books", verified(ended_at=ago(days=9)), WARN, "not been verified for days"),
     ("books", lambda _: Verification.objects.all().delete(), NOT_CHECKED, "never verified"),

@@ -15,7 +15,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from fabgate.collector.faces.pages.floor.stations import moment
 from fabgate.collector.faces.pages.words import durations
-from fabgate.collector.ground.models import Gate, Hole, Journal, Quarantine
+from fabgate.collector.ground.models import BrokerAccount, Gate, Hole, Journal, Quarantine
+from fabgate.collector.members.machines.keys import clones
+from fabgate.collector.members.machines.keys.clones import Found
 
 #: A gate confirms its roster every few minutes. After this long without a confirmation, it cannot reach the web
 #: process.
@@ -72,15 +74,23 @@ class Health:
     problems: list[tuple[str, str]]
     lost: int
     quarantined: int
+    #: Which devices use its keys.
+    cards: Found
+    #: The broker has confirmed the end of its account; what it reported before needs no attention any more.
+    is_cut_off: bool
 
     @property
     def silent_since(self) -> str:
         """Return when the last report came; empty if the gate is online, or has never reported."""
-        return moment(self.gate.seen_at) if self.connection.state != "ok" and self.gate.seen_at else ""
+        if self.is_cut_off or self.connection.state == "ok" or not self.gate.seen_at:
+            return ""
+        return moment(self.gate.seen_at)
 
     @property
     def is_ok(self) -> bool:
         """Whether it needs no attention."""
+        if self.is_cut_off:
+            return not self.problems
         checks = (self.connection, self.roster, self.records, self.clock, self.reader)
         return (
             all(check.state == "ok" for check in checks)
@@ -98,8 +108,21 @@ def of(gates: Iterable[Gate], at: datetime) -> list[Health]:
         Hole.objects.filter(state=Hole.LOST).values_list("journal__gate").annotate(n=Sum(F("last") - F("first") + 1))
     )
     quarantined = dict(Quarantine.objects.values_list("gate").annotate(n=Count("id")))
+    cards = clones.of(found)
+    ended = BrokerAccount.objects.filter(digest="", gate__token_hash="", gate__in=found)
+    taken = dict(ended.values_list("gate", "confirmed_at"))
     return [
-        _health(gate, journals.get(gate.pk), lost.get(gate.pk, 0), quarantined.get(gate.pk, 0), at) for gate in found
+        _health(
+            gate,
+            journals.get(gate.pk),
+            lost.get(gate.pk, 0),
+            quarantined.get(gate.pk, 0),
+            cards[gate.pk],
+            at,
+            ended=_ended(taken[gate.pk]) if gate.pk in taken else None,
+            is_cut_off=taken.get(gate.pk) is not None,
+        )
+        for gate in found
     ]
 
 
@@ -110,19 +133,35 @@ def numbers(first: int, last: int) -> str:
     return _("entries %(first)d to %(last)d") % {"first": first, "last": last}
 
 
-def _health(gate: Gate, journal: Journal | None, lost: int, quarantined: int, at: datetime) -> Health:
+def _health(
+    gate: Gate,
+    journal: Journal | None,
+    lost: int,
+    quarantined: int,
+    cards: Found,
+    at: datetime,
+    *,
+    ended: Check | None,
+    is_cut_off: bool,
+) -> Health:
     there = gate.is_online(at)
     return Health(
         gate=gate,
-        connection=_connection(gate, there=there),
+        connection=ended or _connection(gate, there=there),
         roster=_roster(gate, at, there=there),
         records=_records(journal),
         clock=_clock(gate, there=there),
         reader=_reader(gate, there=there),
-        problems=[*_too_much(gate, at), *(_problem(text) for text in gate.problems)],
+        problems=_cards(gate, cards, at) + ([] if is_cut_off else _problems(gate, at)),
         lost=lost,
         quarantined=quarantined,
+        cards=cards,
+        is_cut_off=is_cut_off,
     )
+
+
+def _ended(confirmed_at: datetime | None) -> Check:
+    return Check("silent", _("Cut off")) if confirmed_at else Check("warn", _("Is being cut off"))
 
 
 def _connection(gate: Gate, *, there: bool) -> Check:
@@ -201,6 +240,16 @@ def _reader(gate: Gate, *, there: bool) -> Check:
     if gate.reader == Gate.READER_UNSUPERVISED:
         return Check("ok", _("OK, but the gate would not notice an unplugged reader"))
     return Check("ok", _("OK"))
+
+
+def _cards(gate: Gate, found: Found, at: datetime) -> list[tuple[str, str]]:
+    cloned = [(_("Two devices use its keys"), "")] if found.is_cloned else []
+    old = [(_("Old keys were used, and refused"), "")] if found.has_old_card(gate, at) else []
+    return cloned + old
+
+
+def _problems(gate: Gate, at: datetime) -> list[tuple[str, str]]:
+    return [*_too_much(gate, at), *(_problem(text) for text in gate.problems)]
 
 
 def _too_much(gate: Gate, at: datetime) -> list[tuple[str, str]]:

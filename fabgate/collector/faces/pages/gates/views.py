@@ -10,13 +10,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
-from fabgate.collector.faces.pages.access_control import see_other
+from fabgate.collector.faces.pages.access_control import account_of, see_other
 from fabgate.collector.faces.pages.floor import actions, recent_commands
 from fabgate.collector.faces.pages.floor.stations import forgotten_locks
 from fabgate.collector.faces.pages.gates import broker, health
 from fabgate.collector.faces.pages.gates.health import Health
 from fabgate.collector.faces.pages.lists.sorting import Sorting
 from fabgate.collector.ground.models import Boot, Gate, Hole, Journal, Order, Quarantine
+from fabgate.collector.members.machines.keys import revoke_gate
+from fabgate.collector.members.people import computable_badges, display_names
 from fabgate.collector.recording.entries import completeness
 from fabgate.collector.recording.intake import quarantine
 
@@ -57,10 +59,15 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
     at = datetime.now(UTC)
     gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
     rows = list(gate.journals.order_by("-id"))
+    own, ended = health.of([gate], at)[0], revoke_gate.cut_off(gate)
     shown = {
         "gate": gate,
-        "health": health.of([gate], at)[0],
-        "is_reachable": gate.is_online(at) and bool(gate.boot),
+        "health": own,
+        "cut_off": ended,
+        "to_replace": computable_badges.find(at) if ended else None,
+        "cut_off_by": display_names.account_names([ended.actor])[ended.actor] if ended else "",
+        "devices": [*own.cards.returned, own.cards.newest] if own.cards.is_cloned else [],
+        "is_reachable": gate.is_online(at) and bool(gate.boot) and not own.is_cut_off,
         "forgotten": forgotten_locks(gate) if gate.machine else [],
         "missing": [_hole(hole) for hole in _lost(gate)],
         "awaited": _awaited(rows),
@@ -81,6 +88,13 @@ def order(request: HttpRequest, name: str) -> HttpResponse:
     gate = get_object_or_404(Gate.objects.select_related("machine"), name=name)
     actions.send_command(request, gate, verb)
     return see_other(reverse("gates-one", args=[gate.name]))
+
+
+def cut_off(request: HttpRequest, name: str) -> HttpResponse:
+    """End the token of a gate, its account at the broker and its codes."""
+    gate = get_object_or_404(Gate, name=name)
+    revoke_gate.revoke(gate.name, actor=account_of(request).name)
+    return see_other(reverse("gates-one", args=[gate.name]) + "#gate-cards")
 
 
 def _lost(gate: Gate) -> Any:

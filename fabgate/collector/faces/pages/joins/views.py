@@ -73,7 +73,11 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _initial(request: HttpRequest) -> dict[str, Any]:
-    """Return what need not be typed: the machine from whose page one comes, and the name of its first gate."""
+    """Return what need not be typed: the gate that gets new keys, or the machine from whose page one comes and its first gate."""
+    gate = Gate.objects.filter(name=request.GET.get("gate", "")).select_related("machine").first()
+    if gate is not None:
+        of = gate.machine.name if gate.machine else ""
+        return {"machine": of, "gate": gate.name, "replaces": True, "build": "standard"}
     machine = Machine.objects.filter(name=request.GET.get("machine", "")).first()
     name = f"{machine.name}-1" if machine and not machine.gates.exists() else ""
     return {"machine": machine.name if machine else "", "gate": name, "build": "standard"}

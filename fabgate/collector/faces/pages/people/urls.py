@@ -13,6 +13,7 @@ from django.urls import path, register_converter
 
 from fabgate.collector.faces.pages.ids import MemberConverter
 from fabgate.collector.faces.pages.people import groups, import_trainings, imports, search, trainings
+from fabgate.collector.faces.pages.people.badges import to_replace
 from fabgate.collector.faces.pages.people.payers import choice, records
 from fabgate.collector.faces.pages.people.person import actions, edit, enrol, page
 from fabgate.collector.faces.pages.roles import Asks, Right, reads, writes
@@ -47,6 +48,7 @@ urlpatterns = [
     path("people/payers/<member:pk>", records.detail, name="people-payer-one"),
     path("people/payers/<member:pk>/edit", records.edit, name="people-payer-edit"),
     path("people/payers/<member:pk>/end", records.end, name="people-payer-end"),
+    path("people/badges/to-replace", to_replace.to_replace, name="people-badges-to-replace"),
     path("people/badges/<int:pk>/end", actions.end_badge, name="people-badge-end"),
     path("people/<member:pk>", page.detail, name="people-one"),
     path("people/<member:pk>/edit", edit.edit, name="people-edit"),
@@ -101,6 +103,7 @@ RIGHTS: Final = {
     "people-payer-edit": Right(get=_ACCOUNTING, post=_ACCOUNTING, asks_password=Asks.ALWAYS),
     "people-payer-end": Right(get=_NOBODY, post=_ACCOUNTING, asks_password=Asks.ALWAYS),
     "people-payer": Right(get=reads(Account.ACCOUNTANT), post=_ACCOUNTING, asks_password=Asks.ALWAYS),
+    "people-badges-to-replace": Right(get=reads(Account.DESK)),
     "people-badge-end": Right(get=_NOBODY, post=_DESK),
     "people-one": Right(get=_READ),
     "people-edit": _MONEY_FORM,

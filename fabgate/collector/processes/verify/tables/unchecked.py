@@ -36,6 +36,8 @@ TABLES: Final[Mapping[str, str]] = {
     "billingprogress": "how far the worker is",
     "brokeraccount": "who may connect to the broker: the log has who let a gate in, or cut it off",
     "failedsignin": "deleted after a quarter of an hour",
+    "fetchingboot": "which devices fetched rosters: what the pages show, and nothing follows from it",
+    "formertoken": "the tokens before the present ones: the log has each change of a token",
     "heartbeat": "whether a process is alive",
     "joinattempt": "deleted after a day: the log has who joined",
     "joincode": "deleted after a day: the log has who made it, and who joined",

@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from django.db import transaction
+
 from fabgate import wire
 from fabgate.collector.ground.base import called, data_folder
 from fabgate.collector.ground.base.environ import Environment
-from fabgate.collector.ground.models import BrokerAccount
+from fabgate.collector.ground.db import pulse
+from fabgate.collector.ground.models import BrokerAccount, Pulse
 from fabgate.collector.recording.broker.accounts import rights, wanted
 from fabgate.collector.recording.broker.accounts.control import Control, RefusedError, end_session
 
@@ -169,5 +172,11 @@ def _lost(account: BrokerAccount, why: str) -> str:
 
 def _confirm(account: BrokerAccount) -> None:
     """Note that the broker has the account, or has none, unless that was changed meanwhile."""
-    same = BrokerAccount.objects.filter(pk=account.pk, salt=account.salt, asked_at=account.asked_at)
-    same.update(confirmed_at=datetime.now(UTC))
+    same, now = (
+        BrokerAccount.objects.filter(pk=account.pk, salt=account.salt, asked_at=account.asked_at),
+        datetime.now(UTC),
+    )
+    with transaction.atomic():
+        pulse.lock()  # before the rows of gates (ground/db/pulse.py)
+        if same.update(confirmed_at=now):
+            pulse.notify({Pulse.FLOOR: {account.gate.name}}, now)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.template.defaultfilters import date
 from django.utils import timezone, translation
 
 from fabgate.collector.faces.pages.gates import health
 from fabgate.collector.ground.models import Boot, Entry, Gate, Heartbeat, Hole, Journal, Machine, Order, Quarantine
 from fabgate.collector.members.access import roster
+from fabgate.collector.members.machines.keys import clones
 from fabgate.collector.recording.broker import announcing
 from fabgate.gate import checks, reports
 from fabgate.seal import Keys
@@ -277,6 +279,51 @@ def test_boots_orders_clones_and_broken_messages_are_shown(browse):
         "Entry numbers received and stored (2 journals)",
     ):
         assert text in page
+
+
+def test_two_devices_with_the_keys_of_a_gate_are_named_with_what_to_do(browse):
+    gate, client = Gate.objects.get(), browse("maintainer")
+    assert "No second device has used the keys of this gate." in client.get("/gates/bandsaw").content.decode()
+    for minutes, boot, address in (
+        (60, "aaaaaaaa-1", "10.0.0.20"),
+        (50, "bbbbbbbb-2", "10.0.0.66"),
+        (1, "aaaaaaaa-1", "10.0.0.20"),
+    ):
+        clones.fetched(gate, boot, address, NOW - timedelta(minutes=minutes))
+    assert not of().is_ok
+    assert of().problems == [("Two devices use its keys", "")]
+    page = client.get("/gates/bandsaw").content.decode()
+    for text in (
+        "cannot see which one is the copy",
+        "10.0.0.20",
+        "boot id aaaaaaaa…",
+        "10.0.0.66",
+        "boot id bbbbbbbb…",
+        "snapshot",
+    ):
+        assert text in page
+    assert "No second device" not in page
+    assert "/joins/new?gate=bandsaw" not in page, "a maintainer makes no codes"
+    assert "/joins/new?gate=bandsaw" in browse("manager").get("/gates/bandsaw").content.decode()
+    assert "Two devices use its keys" in client.get("/gates").content.decode()
+    with translation.override("fr"):
+        assert of().problems == [("Deux appareils utilisent ses clés", "")]
+
+
+def test_a_device_with_old_keys_is_named_and_so_is_the_gate_that_waits_for_new_ones(browse):
+    gate, client = Gate.objects.get(), browse("auditor")
+    with transaction.atomic():
+        clones.keys_ended(gate, Gate.hash_of("old"), NOW)
+    Gate.objects.update(token_hash="new")
+    clones.refused("bandsaw", "old", "10.0.0.66", NOW)
+    waits, card = "it may be the gate itself", "It has an old SD card of this gate, or a copy of one."
+    page = client.get("/gates/bandsaw").content.decode()
+    assert "A device at 10.0.0.66 used old keys of this gate, and was refused" in page
+    assert (waits in page, card in page, of().problems) == (True, False, [])
+    clones.fetched(gate, "a", "10.0.0.20", NOW)
+    page = client.get("/gates/bandsaw").content.decode()
+    assert (waits in page, card in page) == (False, True)
+    assert of().problems == [("Old keys were used, and refused", "")]
 
 
 def test_a_gate_that_is_not_there_is_not_found(browse):

@@ -397,6 +397,7 @@ SENT: dict[str, tuple[Callable[[House], Any], ...]] = {
     "machines-preset": (lambda h: h.post("machines-preset", {"preset": "laser"}, name="laser"),),
     "machines-retire": (lambda h: h.post("machines-retire", {"retired": "1"}, name="laser"),),
     "machines-trainings": (lambda h: h.post("machines-trainings", {"trainings": []}, name="laser"),),
+    "gates-cut-off": (lambda h: h.post("gates-cut-off", name="laser-1"),),
     "machines-gate-move": (
         lambda h: h.post("machines-gate-move", {"moved": Gate.objects.get(name="saw-1").pk}, name="laser"),
     ),

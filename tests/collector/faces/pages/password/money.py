@@ -84,8 +84,8 @@ FREE = {
         "ChargeTerms",
         "Collector",
     ),
-    *("Entry", "FailedSignIn", "Grant", "Heartbeat", "Hole", "IssuedStatement", "JoinAttempt", "Journal"),
-    *("LedgerLine", "Opening"),
+    *("Entry", "FailedSignIn", "FetchingBoot", "FormerToken", "Grant", "Heartbeat", "Hole", "IssuedStatement"),
+    *("JoinAttempt", "Journal", "LedgerLine", "Opening"),
     *("Order", "Pulse", "Quarantine", "Refusal", "RosterLimit", "ServedRoster", "SignIn", "SpecialDay"),
     *("StatementMail", "Training", "UsageDay", "UsageMonth", "UsageSession", "Verification"),
 }

@@ -207,8 +207,8 @@ FORMS = [
 ]
 #: A link that is mailed was made before, so nothing is written; and mails are asked about before they leave.
 MAILED = {"accounts-mail"}
-#: What is asked although this form of it concerns no money: an import always is.
-ALL_THE_SAME = {"people-import-preview"}
+#: What is asked although this form of it concerns no money: an import always is, and so is the end of a gate's keys.
+ALL_THE_SAME = {"people-import-preview", "gates-cut-off"}
 
 
 @pytest.fixture

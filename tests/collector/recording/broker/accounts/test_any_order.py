@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fabgate.collector.ground.models import BrokerAccount, Gate
-from fabgate.collector.members.machines import revoke_gate
+from fabgate.collector.members.machines.keys import revoke_gate
 from fabgate.collector.recording.broker.accounts import keeper as keeping
 from fabgate.collector.recording.broker.accounts.control import Control
 from fabgate.collector.recording.broker.accounts.keeper import Keeper

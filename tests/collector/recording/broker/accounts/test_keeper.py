@@ -15,7 +15,7 @@ import pytest
 from fabgate import wire
 from fabgate.collector.ground.base import data_folder
 from fabgate.collector.ground.models import BrokerAccount, Gate
-from fabgate.collector.members.machines import revoke_gate
+from fabgate.collector.members.machines.keys import revoke_gate
 from fabgate.collector.processes.doctor import checks
 from fabgate.collector.recording.broker.accounts import keeper as keeping
 from fabgate.collector.recording.broker.accounts import rights, wanted
