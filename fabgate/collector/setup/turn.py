@@ -1,7 +1,7 @@
 """``authority-turn``: another authority takes the place of the one in force, and no gate needs a visit.
 
-It has two steps (docs/decisions/0151). Each run looks at the files, and does the step that is next, so a kill is no case
-of its own.
+It has two steps (docs/decisions/0151). Each run looks at the files, and does the step that is next, so a kill needs no
+code of its own.
 """
 
 from __future__ import annotations

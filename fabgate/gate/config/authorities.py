@@ -1,7 +1,7 @@
 """The authorities by which a gate knows its collector and its broker (docs/decisions/0151).
 
 They are in the files that gate.yaml names, until a sealed roster says which ones the collector trusts. Those are kept in
-the state folder, and take the place of these files as long as nobody changes the files: a person has the last word.
+the state folder, and take the place of these files until somebody changes the files.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class Files:
         self.config = config
         self.folder = config.parent
         self.pending = self.folder / "join.pending"
-        #: The gate.yaml from before the join, with whatever a person wrote into it.
+        #: The gate.yaml from before the join, with what a person wrote into it.
         self.before = config.with_name(f"{config.name}.before-join")
         self._group = _group_of(account) if account else None
         self._source = source

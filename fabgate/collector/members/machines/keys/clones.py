@@ -145,7 +145,7 @@ def _forget_old(gate: Gate) -> None:
 
 @contextmanager
 def _noting(gate: Gate) -> Iterator[None]:
-    """Write in a transaction, and go on if that fails: a gate gets its roster whatever is noted about it."""
+    """Write in a transaction, and go on if that fails: a gate gets its roster even if nothing can be noted."""
     try:
         with transaction.atomic():
             yield
