@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from bench.gates.people import BADGE_KEY, COLLECTOR, GATE, GATE_KEY, SITE, roster
+from fabgate.gate.config import gate_yaml
+from fabgate.gate.config.authorities import Authorities
 from fabgate.gate.roster import origin
 from fabgate.gate.roster.directory import Directory, store
 from fabgate.gate.roster.http_source import Receipt
@@ -35,9 +37,6 @@ def write_config(folder: Path, control_socket: str, members: int = 0, **changes:
         (folder / name).write_text(line + "\n", encoding="ascii")
     if members:
         store(roster(range(members)), state / "roster.db", source=origin.of_collector(COLLECTOR))
-        with contextlib.closing(Directory(state / "roster.db")) as directory:
-            receipt = Receipt(version=directory.version, hash="", etag=f'"{directory.version}"')
-        (state / "roster.json").write_bytes(msgspec.json.encode(receipt))
     os.mkfifo(folder / "pins")
     source = changes.pop("roster", {"url": "http://127.0.0.1:9", "fetch_every_s": 3600})
     found = {
@@ -56,6 +55,12 @@ def write_config(folder: Path, control_socket: str, members: int = 0, **changes:
     }
     path = folder / "gate.yaml"
     path.write_text(json.dumps(found, indent=1), encoding="utf-8")  # JSON is YAML
+    if members:
+        with contextlib.closing(Directory(state / "roster.db")) as directory:
+            version = directory.version
+        trusted = Authorities(gate_yaml.load(path)).digest
+        receipt = Receipt(version=version, hash="", etag=f'"{version}"', authorities=trusted)
+        (state / "roster.json").write_bytes(msgspec.json.encode(receipt))
     return path
 
 

@@ -153,7 +153,7 @@ def refused(workshop: Workshop, folder: Path) -> str:
 
 @pytest.mark.sqlite
 def test_a_copy_without_the_keys_of_a_gate_is_none(workshop):
-    (workshop.home / "gates/laser-1/token").unlink()
+    (workshop.home / "gates/laser-1/seal.keys").unlink()
     said = workshop.refused(workshop.newer, "migrate", "--copy", str(workshop.copies), code=1)
     assert "a copy would lack keys of gates" in said
     assert (workshop.is_updated(), workshop.in_folder()) == (False, [])
