@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from fabgate import cli
@@ -80,7 +81,10 @@ def of_nobody(certificate) -> Iterator[str]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = Client().post(self.path, body, content_type="application/json")
+            try:
+                answer = Client().post(self.path, body, content_type="application/json")
+            finally:
+                connection.close()  # this thread's own
             self.send_response(answer.status_code)
             self.send_header("Content-Length", str(len(answer.content)))
             self.end_headers()
