@@ -37,7 +37,7 @@ IN_BROWSER = $(BIN)/python -m pytest -n $(BESIDE) --dist worksteal $(PAGES) $(AR
 # Tests start hundreds of processes of ours; without stored bytecode each would compile all of fabgate again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines browser check panel-pictures screenshots bench bench-collector soak mutants coverage hardware packages lock test-install test-install-core clean
+.PHONY: help demo test test-engines browser check panel-pictures screenshots bench bench-collector soak mutants coverage hardware packages lock test-install test-install-core test-vm clean
 
 help:  ## print this list
 	@echo "fabgate $$(sed -n 's/^__version__ = "\(.*\)"/\1/p' fabgate/__init__.py): a badge powers a machine, and every minute reaches the collector once"
@@ -114,6 +114,11 @@ test-install-core: $(READY) $(PACKAGING)  ## both packages in a real Debian 13: 
 test-install: $(READY) $(PACKAGING)  ## the packages in real Debian 12 and 13, with a report in docs/trials (an hour; root)
 	@$(INSTALL_NEEDS)
 	@$(IN_ROOTS) -o faulthandler_timeout=0 --report=docs/trials tests/install/install_*.py $(ARGS)
+
+test-vm: $(READY) $(PACKAGING)  ## the package of the gate on a kernel with pins, in QEMU: faults, panic, power cuts (15 minutes; root)
+	@$(INSTALL_NEEDS)
+	@if [ "$$(id -u)" = 0 ]; then command -v qemu-system-x86_64 >/dev/null || sh tools/apt qemu-system-x86 || true; fi
+	@$(BIN)/python -m pytest -n $(CORES) --dist loadscope -v -o faulthandler_timeout=0 tests/vm/vm_*.py $(ARGS)
 
 check: $(READY)  ## ruff (wide) and mypy --strict
 	@$(BIN)/ruff check .

@@ -79,7 +79,7 @@ def _sign(folder: Path, packages: dict[str, list[Path]], home: Path) -> None:
 
 def _packages(version: str, suite: str) -> list[Path]:
     """Return the .deb files of a version for a suite, and build them if they are missing."""
-    folder = CACHE / "packages" / _digest() / f"{version}-{suite}"
+    folder = CACHE / "packages" / digest() / f"{version}-{suite}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         if not folder.is_dir():
@@ -155,7 +155,7 @@ def _files() -> list[Path]:
     return sorted({ROOT / name for name in names if name and (ROOT / name).is_file()})
 
 
-def _digest() -> str:
+def digest() -> str:
     """Return what names all that goes into packages: the version, which each commit changes, and the content."""
     asked = [str(PYTHON), "setup.py", "--quiet", "--version"]
     number = subprocess.run(asked, cwd=ROOT, capture_output=True, check=True).stdout

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
-import shutil
-import subprocess
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from tests.install import builds, computer, images, report, roots
+from tests.install import builds, computer, images, possible, report, roots
 from tests.install.images import Image
 from tests.install.roots import Root
 from tests.support.patience import wait
-
-#: Each program, with the package of Debian that has it.
-_NEEDED: Final = {
-    "systemd-nspawn": "systemd-container",
-    "mmdebstrap": "mmdebstrap",
-    "dpkg-buildpackage": "dpkg-dev",
-    "dh": "debhelper",
-    "apt-ftparchive": "apt-utils",
-    "gpg": "gnupg",
-}
-_MIRROR: Final = "http://deb.debian.org/debian/dists/trixie/InRelease"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,35 +40,10 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"roots: {images.CACHE}; the kills: --kills {config.option.kills} --seed {config.option.seed}"
 
 
-@cache
-def _reason() -> str:
-    """Return why no root can be tried on this computer, "" if one can."""
-    if os.geteuid() != 0:
-        return "only root can start a system under systemd-nspawn"
-    missing = [package for program, package in _NEEDED.items() if shutil.which(program) is None]
-    if missing:
-        return f"missing: apt install {' '.join(missing)}"
-    if not builds.PYTHON.exists():
-        return f"missing: {builds.PYTHON}, which make sets up"
-    allowed = subprocess.run(
-        ["unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "mount", "-t", "tmpfs", "none", "/mnt"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if allowed.returncode:
-        return f"this computer lets no container start: {allowed.stderr.strip()}"
-    try:
-        urllib.request.urlopen(_MIRROR, timeout=20).close()
-    except OSError as error:
-        return f"{_MIRROR} cannot be read: {error}"
-    return ""
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _possible() -> None:
-    if _reason():
-        pytest.skip(f"no roots here: {_reason()}")
+    if possible.reason():
+        pytest.skip(f"no roots here: {possible.reason()}")
     roots.forget_left_over()
 
 

@@ -23,7 +23,7 @@ ROOT: Final = Path(__file__).parents[2]
 CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "fabgate-roots").expanduser()
 #: A bare system is made again after this time, so that the packages are tried with what Debian has now.
 _KEPT_S: Final = 7 * 24 * 3600
-_CONTROL: Final = ROOT / "tools/packages/debian/control"
+CONTROL: Final = ROOT / "tools/packages/debian/control"
 #: What every computer has that a workshop sets up: systemd with its bus, and certificates for apt.
 _INCLUDED: Final = ("ca-certificates", "dbus", "systemd", "systemd-sysv", "python3", "nano", "debsums")
 #: What Raspberry Pi OS has besides, and a person uses to add a gate.
@@ -94,7 +94,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _dependencies() -> str:
     """Return the names of all packages that ours depend on, or recommend."""
-    text = _CONTROL.read_text("utf-8")
+    text = CONTROL.read_text("utf-8")
     fields = re.findall(r"^(?:Depends|Recommends):(.*)$", text, re.MULTILINE)
     # Of alternatives the first one, which apt takes.
     names = {re.split(r"[|(]", entry)[0].strip() for field in fields for entry in field.split(",")}

@@ -110,6 +110,11 @@ class Root:
                     return int(child)
         return 0
 
+    @property
+    def leader(self) -> int:
+        """The number that the first process of this root has outside."""
+        return self._leader
+
     def cut_power(self) -> None:
         """End all processes at once, as a power cut does. Memory of this computer is not lost, so files are."""
         assert self._process is not None
