@@ -88,8 +88,9 @@ def clock(*, synced: bool | None, by: str) -> Finding:
     return fail(
         "clock",
         f"not synchronised ({by}): times on record would be wrong",
-        "timedatectl shows the details; without internet access, set NTP= to a time server of your network in"
-        " /etc/systemd/timesyncd.conf, then run systemctl restart systemd-timesyncd",
+        "timedatectl shows the details; without internet access, name a time server of your network: with chrony, write"
+        " server ADDRESS iburst to /etc/chrony/sources.d/workshop.sources, then run chronyc reload sources; otherwise set"
+        " NTP= in /etc/systemd/timesyncd.conf, then run systemctl restart systemd-timesyncd",
     )
 
 

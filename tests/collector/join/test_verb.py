@@ -64,7 +64,9 @@ def test_a_wrong_code_and_a_collector_that_is_away_are_one_line_each(env, tmp_pa
         made = new_code(build="emulated", address=address)
         done = run(f"{made.name}00000000\n", address, "--config", config)
         assert (done.returncode, done.stdout) == (2, "Code: ")
-        assert done.stderr.startswith(f"error: the collector refuses: the code {made.name} was typed wrongly")
+        assert done.stderr.startswith(
+            f"error: the collector refuses: the code that begins with {made.name} was typed wrongly"
+        )
         done = run("K7\n", address, "--config", config)
         assert done.stderr == "error: found a code of 2 characters, wanted 10, such as K7QF-2M9X-4T\n"
     done = run(f"{joins.text_of(made)}\n", address, "--config", config)
@@ -106,7 +108,7 @@ def of_nobody(certificate) -> Iterator[str]:
 
 def test_a_certificate_that_nobody_trusts_is_no_hindrance(of_nobody):
     post = requests.to(requests.address_of(of_nobody))
-    with pytest.raises(requests.RefusedError, match="found no code K7"):
+    with pytest.raises(requests.RefusedError, match="found no code that begins with K7"):
         requests.ask(post, messages.BEGIN, messages.Begin("K7", b""), messages.Begun)
 
 

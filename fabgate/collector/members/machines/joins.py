@@ -94,12 +94,17 @@ def begin(asked: messages.Begin, address: str, now: datetime) -> messages.Begun:
     with transaction.atomic():
         code = JoinCode.objects.select_for_update(no_key=True).filter(name=asked.code).order_by("-pk").first()
         if code is None:
-            raise JoinRefused(404, f"found no code {asked.code}; make one on the collector's page")
+            raise JoinRefused(
+                404,
+                f"found no code that begins with {asked.code}: a newer one has replaced it, or it was typed wrongly; make one on the"
+                " collector's page",
+            )
         _check_free(code, now)
         if code.is_closed:
             raise JoinRefused(
                 403,
-                f"the code {code.name} is closed after {code.MOST_ATTEMPTS} attempts; make a new one on the collector's page",
+                f"the code that begins with {code.name} is closed after {code.MOST_ATTEMPTS} attempts; make a new one on the"
+                " collector's page",
             )
         named = secrets.token_hex(16)
         answer, agreement = exchange.answer(codes.Code(code.name, code.secret), named, asked.message)
@@ -131,7 +136,7 @@ def agree(asked: messages.Agree, now: datetime) -> messages.Agreed:
         log.warning("a wrong code for the gate %s, from %s", code.gate, attempt.address)
         left = code.MOST_ATTEMPTS - code.attempts.count()
         more = f"{left} more attempts are left" if left else "it is closed now; make a new one on the collector's page"
-        raise JoinRefused(403, f"the code {code.name} was typed wrongly; {more}")
+        raise JoinRefused(403, f"the code that begins with {code.name} was typed wrongly; {more}")
     identity = messages.encode(_identity(code, attempt, agreement))
     return messages.Agreed(agreement.proof(Proof.COLLECTOR_AGREES), agreement.seal(Sender.COLLECTOR, identity))
 
@@ -182,10 +187,14 @@ def _check_free(code: JoinCode, now: datetime) -> None:
     """Raise JoinRefused unless a gate may join with a code now."""
     if (other := code.agreed) is not None:
         raise JoinRefused(
-            409, f"the code {code.name} was used for the gate {code.gate} already, from {other.address}; make a new one"
+            409,
+            f"the code that begins with {code.name} was used for the gate {code.gate} already, from {other.address}. If that is"
+            " this computer, it has joined: sudo fabgate doctor. Otherwise make a new code on the collector's page",
         )
     if now > code.valid_until:
-        raise JoinRefused(404, f"the code {code.name} is no longer valid; make a new one on the collector's page")
+        raise JoinRefused(
+            404, f"the code that begins with {code.name} is no longer valid; make a new one on the collector's page"
+        )
     if not code.replaces and _exists(code.gate):
         raise _added_meanwhile(code)
 

@@ -77,6 +77,11 @@ def newest(site: str, folder: Path, ending: str) -> UpdateCopy:
     """Return the newest copy of a site with this ending. Raises UsageError if there is none."""
     try:
         found = [copy for copy in in_folder(site, folder) if copy.path.name.endswith(ending)]
+    except FileNotFoundError as error:  # the first update that changes the tables makes it
+        raise UsageError(
+            f"--copies: found no folder {folder}. If no update has changed the tables yet, there is nothing to go back to;"
+            " otherwise name the folder of the copies"
+        ) from error
     except OSError as error:
         raise UsageError(
             f"--copies: {folder} cannot be read ({error.strerror}); name the folder of the copies"

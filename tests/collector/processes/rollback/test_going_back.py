@@ -161,7 +161,7 @@ def test_a_running_collector_is_looked_at_and_not_replaced(workshop):
 
 def test_without_a_copy_it_says_what_makes_one(workshop):
     arguments = ("rollback", "--copies", str(workshop.copies))
-    assert "cannot be read (No such file" in workshop.refused(workshop.older, *arguments)
+    assert "there is nothing to go back to" in workshop.refused(workshop.older, *arguments)
     workshop.copies.mkdir()
     (workshop.copies / f"fabgate-lyon-20261101-033000{workshop.ending}").touch()
     for more in ((), ("--yes",)):
