@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fabgate.join.code import Code
 
 _UNIT: Final = "fabgate-gate"
+_TIME_UNIT: Final = "systemd-timesyncd"
 #: How long the gate may take to start, in seconds; an old Pi needs twenty.
 _START_S: Final = 60.0
 #: It exists where systemd runs: sd_booted(3).
@@ -32,7 +33,7 @@ def join(arguments: argparse.Namespace) -> int:
     """Join a collector, and start the gate; exit code 1 if it does not start."""
     try:
         from fabgate.gate.joining import requests, steps
-        from fabgate.gate.joining.files import ACCOUNT, APT_SOURCE, Files
+        from fabgate.gate.joining.files import ACCOUNT, APT_SOURCE, TIME_SERVERS, Files
     except ModuleNotFoundError as error:
         if error.name not in ("spake2", "cryptography"):
             raise
@@ -42,8 +43,13 @@ def join(arguments: argparse.Namespace) -> int:
     if is_installed and os.geteuid() != 0:
         raise UsageError(f"found the account {getpass.getuser()}, wanted root: sudo fabgate join {arguments.host}")
     address = requests.address_of(arguments.host)
-    source = APT_SOURCE if is_installed and installed.package() == installed.GATE else None
-    files = Files(arguments.config, account=ACCOUNT if is_installed else "", source=source)
+    is_packaged = is_installed and installed.package() == installed.GATE
+    files = Files(
+        arguments.config,
+        account=ACCOUNT if is_installed else "",
+        source=APT_SOURCE if is_packaged else None,
+        time=TIME_SERVERS if is_packaged else None,
+    )
     identity = steps.join(
         address,
         requests.to(address),
@@ -87,13 +93,18 @@ def _start() -> int:
         print(f"systemd does not run here. Start the gate: fabgate run --config {GATE_YAML}")
         return 0
     sys.stdout.flush()  # before what systemctl prints
-    for order in ("enable", "restart"):
-        try:
-            is_done = subprocess.run(["systemctl", order, _UNIT], timeout=_START_S, check=False).returncode == 0  # noqa: S603, S607 - as a person would type it
-        except subprocess.TimeoutExpired:  # a gate that cannot open its journal goes on trying
-            is_done = False
-        if not is_done:
-            print(f"error: the gate does not start; journalctl -u {_UNIT} -n 30 says why", file=sys.stderr)
-            return 1
+    # Where it runs, it reads the time servers that a join writes. A computer with another time server does not have it.
+    _systemctl("try-restart", _TIME_UNIT, stderr=subprocess.DEVNULL)
+    if not (_systemctl("enable", _UNIT) and _systemctl("restart", _UNIT)):
+        print(f"error: the gate does not start; journalctl -u {_UNIT} -n 30 says why", file=sys.stderr)
+        return 1
     print("It has started. Next: sudo fabgate doctor")
     return 0
+
+
+def _systemctl(order: str, unit: str, *, stderr: int | None = None) -> bool:
+    words = ["systemctl", order, unit]
+    try:
+        return subprocess.run(words, stderr=stderr, timeout=_START_S, check=False).returncode == 0  # noqa: S603 - as a person would type it
+    except subprocess.TimeoutExpired:  # a gate that cannot open its journal goes on trying
+        return False

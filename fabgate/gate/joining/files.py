@@ -6,6 +6,7 @@ import grp
 import os
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -28,6 +29,14 @@ Suites: trixie
 Components: main
 Signed-By: {keys}
 """
+#: It names the time servers of a gate: timesyncd.conf(5).
+TIME_SERVERS: Final = Path("/etc/systemd/timesyncd.conf.d/fabgate.conf")
+# systemd-timesyncd asks them in this order until one answers. With NTP= it no longer asks those of Debian by itself.
+_TIME: Final = """\
+# Written by fabgate join. The collector has the time also without internet.
+[Time]
+NTP={host} 0.debian.pool.ntp.org 1.debian.pool.ntp.org 2.debian.pool.ntp.org
+"""
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -49,11 +58,13 @@ class Pending(msgspec.Struct, frozen=True):
 class Files:
     """The files beside one gate.yaml. They belong to root and to the group of `account`, or to who runs this if it is "".
 
-    `source` is the file that tells apt where later versions are; None if the program does not come from a package.
-    Raises UsageError if there is no such account.
+    `source` is the file that tells apt where later versions are, and `time` the one that names the time servers; None if the
+    program does not come from a package. Raises UsageError if there is no such account.
     """
 
-    def __init__(self, config: Path, *, account: str = "", source: Path | None = None) -> None:
+    def __init__(
+        self, config: Path, *, account: str = "", source: Path | None = None, time: Path | None = None
+    ) -> None:
         self.config = config
         self.folder = config.parent
         self.pending = self.folder / "join.pending"
@@ -61,6 +72,7 @@ class Files:
         self.before = config.with_name(f"{config.name}.before-join")
         self._group = _group_of(account) if account else None
         self._source = source
+        self._time = time
 
     def load_pending(self) -> Pending | None:
         """Return the join that is not finished, if there is one."""
@@ -107,6 +119,9 @@ class Files:
         fsync_directory(self.folder)
         if self._source is not None:
             self._write_source(self._source, identity.packages)
+        if self._time is not None and (host := urlsplit(pending.address).hostname):
+            self._time.parent.mkdir(parents=True, exist_ok=True)
+            self._write(self._time, _TIME.format(host=host).encode(), mode=0o644)
         fresh = identity.gate_yaml.encode()
         old = self.config.read_bytes() if self.config.exists() else fresh
         if old != fresh:

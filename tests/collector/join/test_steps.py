@@ -138,6 +138,17 @@ def test_apt_gets_later_versions_from_the_collector(env, tmp_path, monkeypatch, 
         assert not source.exists(), "apt would complain about a repository that is not there"
 
 
+def test_the_clock_is_set_by_the_collector_first(tmp_path):
+    servers = tmp_path / "timesyncd.conf.d" / "fabgate.conf"
+    new_code(build="emulated")
+    join(Files(tmp_path / "pi" / "gate.yaml", time=servers), Line(), text())
+    (line,) = [line for line in servers.read_text().splitlines() if line.startswith("NTP=")]
+    first, *others = line.removeprefix("NTP=").split()
+    assert first == "collector.lan"
+    assert others, "a collector without chrony does not answer, and NTP= replaces the servers of Debian"
+    assert stat.S_IMODE(servers.stat().st_mode) == 0o644, "the account of systemd-timesyncd reads it"
+
+
 def test_a_wrong_code_is_refused_and_the_next_try_asks_again(files):
     made = new_code(build="emulated")
     wrong = f"{made.name}{'0' * 8}"

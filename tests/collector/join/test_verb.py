@@ -121,7 +121,9 @@ def test_another_account_is_told_to_use_sudo(monkeypatch, capsys):
     assert capsys.readouterr().err.endswith("wanted root: sudo fabgate join collector.local\n")
 
 
-@pytest.mark.parametrize(("codes", "code"), [([0, 0], 0), ([0, 1], 1), ([1], 1), ([0, None], 1)])
+@pytest.mark.parametrize(
+    ("codes", "code"), [([0, 0, 0], 0), ([5, 0, 0], 0), ([0, 0, 1], 1), ([0, 1], 1), ([0, 0, None], 1)]
+)
 def test_the_service_is_enabled_and_started_again(monkeypatch, capsys, tmp_path, codes, code):
     from fabgate.cli import identity
 
@@ -136,7 +138,9 @@ def test_the_service_is_enabled_and_started_again(monkeypatch, capsys, tmp_path,
     monkeypatch.setattr(identity.subprocess, "run", systemctl)
     monkeypatch.setattr(identity, "_SYSTEMD", tmp_path)
     assert identity._start() == code
-    assert orders == [["systemctl", "enable", "fabgate-gate"], ["systemctl", "restart", "fabgate-gate"]][: len(codes)]
+    clock, *gate = [order[1:3] for order in orders]
+    assert clock == ["try-restart", "systemd-timesyncd"], "before the gate checks a certificate"
+    assert gate == [["enable", "fabgate-gate"], ["restart", "fabgate-gate"]][: len(codes) - 1]
     shown = capsys.readouterr()
     assert ("sudo fabgate doctor" in shown.out) == (code == 0)
     assert ("journalctl -u fabgate-gate" in shown.err) == (code == 1)
