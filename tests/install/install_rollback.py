@@ -80,7 +80,7 @@ def test_without_the_copies_the_way_back_is_refused_and_nothing_changes(systems,
     for more in ("", " --yes"):
         done = root.run(f"fabgate-collector rollback{more}", check=False)
         assert done.code == 2
-        assert f"--copies: {COPIES}/before-update cannot be read" in done
+        assert f"--copies: found no folder {COPIES}/before-update" in done
         assert "Traceback" not in done
     root.run(START)
     _is_well(root, version=builds.LATER)

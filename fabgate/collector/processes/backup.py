@@ -21,7 +21,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -55,7 +55,7 @@ def backup(env: environ.Environment, target: Path) -> Copy:
     """
     target = target.absolute()
     if target.is_dir():
-        target /= data_folder.copy_name(env.site, datetime.now(UTC))
+        target = _free_name(env, target)
     if target.exists():
         raise UsageError(f"found {target}, wanted a new file, since a copy never replaces one; choose another name")
     if not target.name.endswith(data_folder.COPY_SUFFIX):
@@ -75,6 +75,14 @@ def backup(env: environ.Environment, target: Path) -> Copy:
     with contextlib.suppress(OSError):  # without the note /healthz calls the copies late
         data_folder.note_copied(env.data)
     return Copy(target, target.stat().st_size, _sha256(target))
+
+
+def _free_name(env: environ.Environment, folder: Path) -> Path:
+    """Return the name of a copy made now. In a second that has one already, it is that of the next second that has none."""
+    at = datetime.now(UTC)
+    while (name := folder / data_folder.copy_name(env.site, at)).exists():
+        at += timedelta(seconds=1)
+    return name
 
 
 def write(env: environ.Environment, target: Path, *, temporary: str = ".fabgate-copy-") -> None:

@@ -230,6 +230,18 @@ def test_in_a_folder_a_copy_names_itself_and_the_newest_are_kept(home, tmp_path,
     assert "20251101-020000.tar.gz: deleted, 2 newer ones are there" in done.stdout
 
 
+def test_a_copy_in_a_second_that_has_one_is_named_after_the_next_second_that_has_none(home, tmp_path, run):
+    now = datetime.now(UTC)
+    taken = {data_folder.copy_name("lyon", now + timedelta(seconds=n)) for n in range(60)}
+    for name in taken:
+        (tmp_path / name).touch()
+    done = run(home, "backup", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (made,) = {path.name for path in data_folder.copies("lyon", tmp_path)} - taken
+    assert made == data_folder.copy_name("lyon", now + timedelta(seconds=60))
+    assert all((tmp_path / name).stat().st_size == 0 for name in taken)
+
+
 @pytest.mark.parametrize("arguments", [("copies", "--keep", "0"), ("a.tar.gz", "--keep", "3")])
 def test_keeping_none_or_beside_a_file_is_refused(home, tmp_path, run, arguments):
     (tmp_path / "copies").mkdir()
