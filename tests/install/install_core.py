@@ -78,6 +78,22 @@ def test_both_packages_are_installed_set_up_updated_and_purged(systems, seen, me
     seen(f"{len(before)} files compared after purge; {GATE} and {COLLECTOR} {builds.NUMBERS[builds.LATER]}")
 
 
+@pytest.mark.parametrize(
+    "gone", ["", "rm /usr/lib/systemd/system/fabgate-*; systemctl daemon-reload"], ids=["", "units"]
+)
+def test_an_update_after_a_power_cut_in_another_ends_the_programs_that_the_next_start_began(systems, gone):
+    root = systems.installed(*BOTH)
+    for package in BOTH:  # what dpkg has written while it unpacks
+        half = f"/^Package: {package}$/,/^$/s/^Status: .*/Status: install reinstreq half-installed/"
+        root.run(f"sed -i '{half}' /var/lib/dpkg/status; {gone}")
+    computer.use(root, builds.LATER, "trixie")
+    computer.install(root, *BOTH)
+    assert computer.idle(root)["version"] == builds.NUMBERS[builds.LATER]
+    wait(lambda: computer.page(root), "a page of the updated collector")
+    assert computer.has_tables_of(root, builds.LATER)
+    assert computer.chain_is_whole(root)
+
+
 @pytest.mark.parametrize("doing", [kills.UPDATE, kills.REMOVE, kills.INSTALL])
 def test_apt_is_killed_and_heals(systems, seen, request, doing):
     kills.one(systems.installed(*BOTH), doing, random.Random(f"{request.config.option.seed}/{doing}"), seen)
