@@ -29,6 +29,7 @@ def test_six_commands_and_a_code_make_a_collector_and_a_gate(systems, seen, figu
     wait(newcomer.is_content, "two doctors that are content")
     computer.let_ada_use(collector, "laser-2")
     wait(lambda: "newest" in collector.says("fabgate-collector gates"), "a roster of the gate")
+    assert "Ada" not in newcomer.page("use").text
     computer.tap(pi)
     computer.tap(pi)
     wait(lambda: "Ada" in newcomer.page("use").text, "the session on the page")

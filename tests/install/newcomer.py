@@ -35,8 +35,7 @@ class Newcomer:
         """Install it, set it up, and become its first manager."""
         self._command(self.collector, f"apt-get install -y -q {COLLECTOR}")
         self._command(self.collector, SETUP, check=False)  # the doctor is not content with the clock of a root
-        link = self._command(self.collector, "fabgate-collector first-link").split()[-1]
-        self.browser.send(link, name="ada", display_name="Ada", password=_PASSWORD)
+        become_manager(self.browser, self._command(self.collector, "fabgate-collector first-link").split()[-1])
 
     def make_code(self, gate: str) -> tuple[str, str]:
         """Fill in the form for a gate; return the line to paste, and a code.
@@ -73,6 +72,11 @@ class Newcomer:
         """Do both doctors find nothing that is not so in any root?"""
         found = computer.complaints(self.pi, "fabgate") | computer.complaints(self.collector, COLLECTOR)
         return not found
+
+
+def become_manager(browser: Browser, link: str) -> None:
+    """Fill in the form to which `first-link` leads."""
+    browser.send(link, name="grace", display_name="Grace", password=_PASSWORD)
 
 
 def code_of(collector: Root, gate: str, more: str = "") -> str:
