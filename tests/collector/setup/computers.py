@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fabgate.collector.setup import paths
@@ -41,6 +41,8 @@ class FakeComputer(Computer):
         #: What `gates` says.
         self.gates: list[dict[str, object]] = []
         self.gates_code = 0
+        #: How far its clock is ahead.
+        self.ahead = timedelta()
         for name in ("/usr/sbin/mosquitto", "/usr/sbin/chronyd", "/usr/sbin/nft", "/usr/sbin/avahi-daemon"):
             self.put(name, "")
         for name in ("collector.env", "fabgate.nft"):
@@ -61,6 +63,10 @@ class FakeComputer(Computer):
     def group(self, name: str) -> int:
         """Return the group of this process for each one."""
         return os.getgid()
+
+    def now(self) -> datetime:
+        """Return the time of its clock."""
+        return super().now() + self.ahead
 
     def pause(self, seconds: float) -> None:
         """Do not wait."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -258,6 +259,19 @@ def test_an_authority_made_by_hand_is_taken_from_a_stick(computer: FakeComputer,
     computer.put(paths.CA, (stick / "ca.crt").read_text())
     set_up(computer, taken=stick)
     assert computer.text(f"{paths.ETC}/authority/ca.key") == (stick / "ca.key").read_text().strip()
+
+
+def test_an_authority_that_has_ended_is_named_with_the_way_to_a_new_one(computer: FakeComputer) -> None:
+    set_up(computer)
+    folder = computer.path(f"{paths.ETC}/authority")
+    before = computer.text(paths.CA)
+    computer.ahead = timedelta(days=authority.AUTHORITY_DAYS + 1)
+    with pytest.raises(UsageError, match=f"mv {folder} {folder}-ended, then sudo .* setup --new-authority"):
+        set_up(computer)
+    folder.rename(f"{folder}-ended")
+    set_up(computer, is_new=True)
+    assert computer.text(paths.CA) != before
+    assert "Everything is set up already." in "\n".join(set_up(computer))
 
 
 def test_another_authority_and_a_name_outside_it_are_refused_before_the_first_change(

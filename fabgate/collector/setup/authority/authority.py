@@ -89,8 +89,10 @@ def make(site: str, names: Names, now: datetime) -> Authority:
     return Authority(certificate, key)
 
 
-def load(certificate_pem: bytes, key_pem: bytes, *, whose: str, now: datetime) -> Authority:
-    """Return an authority from its two files; `whose` names them in errors.
+def load(
+    certificate_pem: bytes, key_pem: bytes, *, whose: str, now: datetime, ended: str = "make a new one"
+) -> Authority:
+    """Return an authority from its two files; `whose` names them in errors, and `ended` says what to do once it is not valid.
 
     Raises UsageError if they cannot be read or do not belong together, and if it is no authority, or no longer valid.
     """
@@ -117,9 +119,7 @@ def load(certificate_pem: bytes, key_pem: bytes, *, whose: str, now: datetime) -
     if not is_authority:
         raise UsageError(f"{whose}: found the certificate of a server, wanted that of the authority (ca.crt)")
     if certificate.not_valid_after_utc <= now:
-        raise UsageError(
-            f"{whose}: this authority was valid until {certificate.not_valid_after_utc:%Y-%m-%d}; make a new one"
-        )
+        raise UsageError(f"{whose}: this authority was valid until {certificate.not_valid_after_utc:%Y-%m-%d}; {ended}")
     return Authority(certificate, key)
 
 

@@ -70,7 +70,11 @@ class Files:
             key = (folder / _KEY).read_bytes()
         except FileNotFoundError:
             return None
-        return authority.load((folder / _CERTIFICATE).read_bytes(), key, whose=str(folder), now=now)
+        ended = (
+            f"no gate connects any more. To make a new one: mv {folder} {folder}-ended, then sudo fabgate-collector setup"
+            " --new-authority; then each gate has to join again: fabgate-collector join-code GATE --replace"
+        )
+        return authority.load((folder / _CERTIFICATE).read_bytes(), key, whose=str(folder), now=now, ended=ended)
 
     def next(self, now: datetime) -> Authority | None:
         """Return the authority that waits, if there is one. Raises as `load` does."""
