@@ -12,10 +12,15 @@ from fabgate.mqtt import authorities
 
 #: A certificate that ends within this time has to be renewed now: nothing can connect with an expired one.
 RENEW_WITHIN: Final = timedelta(days=30)
+#: A gate cannot see whether `setup` made what it connects to.
+_SERVERS: Final = (
+    "renew the certificate (on the collector: sudo fabgate-collector setup; where it was made by hand:"
+    " docs/install-by-hand.md, “Renew the broker's certificate”)"
+)
 #: How to renew a certificate, by its owner.
 _RENEW: Final = {
-    "broker's": "renew the certificate (docs/install-by-hand.md, “Renew the broker's certificate”)",
-    "collector's": "renew the certificate (docs/install-by-hand.md, “Renew the broker's certificate”)",
+    "broker's": _SERVERS,
+    "collector's": _SERVERS,
     "collector's own": "put a new certificate into the file that FABGATE_MQTT_CERT names, then run systemctl restart"
     " fabgate-collector.target",
     "gate's own": "put a new certificate into the file that mqtt.tls.cert names, then run systemctl restart"

@@ -254,8 +254,8 @@ def test_a_collector_of_another_authority_or_of_none_that_is_known_hears_no_toke
             -1,
             -2,
             (
-                "the collector's certificate has expired: renew the certificate (docs/install-by-hand.md, “Renew the broker's"
-                " certificate”)"
+                "the collector's certificate has expired: renew the certificate (on the collector: sudo fabgate-collector setup;"
+                " where it was made by hand: docs/install-by-hand.md, “Renew the broker's certificate”)"
             ),
         ),
         (9, 5, "the collector's certificate is not valid yet: check the clock of this computer"),
