@@ -58,7 +58,9 @@ def test_systemd_finds_no_fault_in_the_units(tmp_path):
         copies += [tmp_path / name for name in names]
         for copy in copies[-len(names) :]:
             copy.write_text(text)
-    done = subprocess.run(["systemd-analyze", "verify", *copies], capture_output=True, text=True, check=False)
+    # Without --man=no it also fails where no manual pages are installed.
+    command = ["systemd-analyze", "verify", "--man=no", *copies]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
