@@ -53,6 +53,7 @@ _ALL: Final = (
     *((name, "bookworm") for name in (builds.THIS, builds.LATER)),
 )
 _OF_FILE: Final = {
+    "install_broker.py": ((builds.THIS, "trixie"), (builds.THIS, "bookworm")),
     "install_core.py": ((builds.THIS, "trixie"), (builds.LATER, "trixie")),
     "install_setup.py": ((builds.THIS, "trixie"), (builds.LATER, "trixie"), (builds.THIS, "bookworm")),
 }

@@ -18,7 +18,11 @@ KEPT_S = 3_600
 
 
 class Client:
-    """One connection with MQTT 5. `greeting` is what the broker said to it, `lost` why connections ended."""
+    """One connection. `greeting` is what the broker said to it, `lost` why connections ended.
+
+    `source` is the address of this computer that it uses, "" for any. `version` is MQTT 5, or 3.1.1 (paho.MQTTv311), with
+    which a broker cannot say that it refuses a publication.
+    """
 
     def __init__(
         self,
@@ -29,6 +33,9 @@ class Client:
         client_id: str = "",
         kept: bool = False,
         ca: Path | None = None,
+        host: str = "127.0.0.1",
+        source: str = "",
+        version: int = paho.MQTTv5,
     ) -> None:
         self.received: SimpleQueue[tuple[str, bytes]] = SimpleQueue()
         self._answers: SimpleQueue[Any] = SimpleQueue()
@@ -38,7 +45,7 @@ class Client:
         self.paho = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id or account,
-            protocol=paho.MQTTv5,
+            protocol=version,
             reconnect_on_failure=False,
         )
         if ca:
@@ -50,9 +57,12 @@ class Client:
         self.paho.on_unsubscribe = lambda _c, _u, _m, reasons, _p: self._answers.put(reasons[0])
         self.paho.on_message = lambda _c, _u, message: self.received.put((message.topic, message.payload))
         self.paho.on_disconnect = lambda _c, _u, _f, reason, _p: self.lost.append(str(reason))
-        keeps = Properties(PacketTypes.CONNECT)
-        keeps.SessionExpiryInterval = KEPT_S if kept else 0
-        self.paho.connect("127.0.0.1", port, clean_start=not kept, properties=keeps)
+        if version == paho.MQTTv5:
+            keeps = Properties(PacketTypes.CONNECT)
+            keeps.SessionExpiryInterval = KEPT_S if kept else 0
+            self.paho.connect(host, port, bind_address=source, clean_start=not kept, properties=keeps)
+        else:
+            self.paho.connect(host, port, bind_address=source)
         self.paho.loop_start()
         self.greeting = str(self._answers.get(timeout=HANGS_S))
 
@@ -60,9 +70,11 @@ class Client:
         self.limits, self.session_present = properties, flags.session_present
         self._answers.put(reason)
 
-    def publish(self, topic: str, payload: bytes = b"{}", *, retain: bool = False) -> str:
+    def publish(
+        self, topic: str, payload: bytes = b"{}", *, retain: bool = False, properties: Properties | None = None
+    ) -> str:
         """Return "Success", or why the broker refused it."""
-        self.paho.publish(topic, payload, qos=1, retain=retain)
+        self.paho.publish(topic, payload, qos=1, retain=retain, properties=properties)
         reason = self._answers.get(timeout=HANGS_S)
         return str(reason) if reason.is_failure else "Success"
 
