@@ -60,6 +60,10 @@ def computer(tmp_path) -> Computer:
 
 MADE = [
     "install -d -m 700 -o fabgate-collector -g fabgate-collector /var/lib/fabgate-collector-copies",
+    (
+        "deb-systemd-invoke stop fabgate-collector.target fabgate-collector-https.socket fabgate-collector-http.socket"
+        " fabgate-collector@ingest.service fabgate-collector@web.service fabgate-collector@worker.service"
+    ),
     "fabgate-collector migrate",
 ]
 STARTED = [
