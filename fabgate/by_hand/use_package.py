@@ -39,6 +39,11 @@ def run(computer: Computer, part: Part, *, ask: Ask, say: Say, ends_session: boo
         raise UsageError(f"found an account without rights, wanted root: sudo {part.program} use-package")
     with _alone(computer):
         plan = unfinished(computer, part)
+        if plan is not None and plan.state is State.BACK:
+            say(f"An earlier move failed, and was interrupted while it was undone. Its files are in {plan.folder}.")
+            moving.back(computer, part, plan)
+            say(f"The installation by hand is as it was, and {_runs(plan)}. The move begins again.")
+            plan = None
         if plan is None:
             if not part.is_by_hand(computer):
                 say(f"Nothing to do: this computer has no {part.name} that was installed by hand.")
@@ -124,9 +129,6 @@ def _move(computer: Computer, part: Part, plan: Plan) -> None:
 
 def _go_on(computer: Computer, part: Part, plan: Plan, *, ends_session: bool) -> None:
     """End a move that was interrupted."""
-    if plan.state is State.BACK:
-        moving.back(computer, part, plan)
-        raise FabgateError(f"an earlier move failed; the installation by hand is as it was, and {_runs(plan)}")
     if plan.state is State.IN_USE:
         # The copy of the database is too old to come back: the package may have recorded something since.
         plan = plan.saved(computer, kept=[], copied=None)

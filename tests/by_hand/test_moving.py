@@ -274,7 +274,6 @@ def test_paths_are_those_that_the_package_has(part):
     ("part", "fails"),
     [
         (GATE, "systemctl enable"),
-        (GATE, "systemctl daemon-reload"),
         (COLLECTOR, emulated.RUNS),
         (COLLECTOR, emulated.RESTARTS),
         (COLLECTOR, "/usr/sbin/fabgate-collector migrate"),
@@ -287,16 +286,41 @@ def test_a_move_that_fails_is_undone_and_says_why(computer, part, fails):
     computer.tables = NEW
     before, running = computer.files(), dict(computer.running)
     computer.fails = fails
-    if fails == "systemctl daemon-reload":  # and then going back fails, too, until it works again
-        with pytest.raises(FabgateError, match=r"could not be restored .* run the same command again"):
-            computer.move(part)
-        computer.fails = ""
     with pytest.raises(FabgateError, match="the installation by hand is as it was, and runs again"):
         computer.move(part)
     assert computer.files() == before
     assert computer.running == running
     computer.fails = ""
     computer.move(part)
+    assert set(computer.programs(part).values()) == {"package"}
+
+
+@parts
+def test_a_way_back_that_failed_ends_and_the_move_begins_again(computer, part):
+    before, running = prepared(computer, part).files(), dict(computer.running)
+    computer.tables, computer.fails = NEW, "systemctl daemon-reload"
+    with pytest.raises(FabgateError, match=r"could not be restored .* run the same command again"):
+        computer.move(part)
+    computer.fails = "systemctl enable"  # the way back works again, and the move fails for another reason
+    with pytest.raises(
+        FabgateError, match=r"(?s)systemctl enable .*the installation by hand is as it was, and runs again"
+    ):
+        computer.move(part)
+    assert (computer.files(), computer.running) == (before, running)
+    computer.fails = ""
+    computer.move(part)
+    assert set(computer.programs(part).values()) == {"package"}
+
+
+@parts
+def test_a_move_that_was_interrupted_while_it_was_undone_is_made_by_the_same_command(computer, part):
+    prepared(computer, part)
+    computer.tables, computer.fails = NEW, "systemctl daemon-reload"
+    with pytest.raises(FabgateError, match="could not be restored"):
+        computer.move(part)
+    computer.fails = ""
+    said = computer.move(part)
+    assert "The installation by hand is as it was, and runs again. The move begins again." in said
     assert set(computer.programs(part).values()) == {"package"}
 
 
