@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -58,12 +59,16 @@ def computer(tmp_path) -> Computer:
     return Computer(tmp_path)
 
 
+def stopped_by(script: str) -> list[str]:
+    """Return the units that a script stops."""
+    (units,) = re.findall(r'^units="([^"]+)"$', SCRIPT.with_suffix(f".{script}").read_text("utf-8"), re.MULTILINE)
+    return units.split()
+
+
+UNITS = stopped_by("prerm")
 MADE = [
     "install -d -m 700 -o fabgate-collector -g fabgate-collector /var/lib/fabgate-collector-copies",
-    (
-        "deb-systemd-invoke stop fabgate-collector.target fabgate-collector-https.socket fabgate-collector-http.socket"
-        " fabgate-collector@ingest.service fabgate-collector@web.service fabgate-collector@worker.service"
-    ),
+    f"deb-systemd-invoke stop {' '.join(UNITS)}",
     "fabgate-collector migrate",
 ]
 STARTED = [
