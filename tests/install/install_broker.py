@@ -159,7 +159,7 @@ def test_a_gate_refuses_a_broker_with_a_foreign_or_expired_certificate(systems, 
     wait(lambda: "newest" in root.says("fabgate-collector gates"), "a roster of the gate")
     right = _read(root, BROKER_PEM)
     refused = {}
-    for kind, why in (("foreign", "certificate verify failed"), ("expired", "has expired")):
+    for kind, why in (("foreign", "unable to get local issuer certificate"), ("expired", "has expired")):
         since = gate.says("date +%s")
         _serve(root, _certificate(root, tmp_path / kind, host, expired=kind == "expired"))
         refused[kind] = wait(
@@ -200,7 +200,8 @@ def test_200_gates_come_and_go_while_50_deliver_and_nobody_reconnects(systems, s
             assert not _may_connect(root, last, password)
         tried = end()
     assert tried["lost"] == []
-    assert sum(tried["marks"].values()) == tried["written"] >= DELIVERING * 3
+    assert min(tried["marks"].values()) >= 3, "each gate has delivered"
+    assert sum(tried["marks"].values()) == tried["written"]
     assert "Nothing was altered." in root.run("fabgate-collector verify")
     sessions = tried["written"] // 3
     assert _sessions(root) == sessions

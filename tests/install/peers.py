@@ -31,7 +31,7 @@ GATES, COLLECTOR = 8883, 8885
 #: An MQTT 5 CONNECT without account (OASIS MQTT 5.0, 3.1), and the first byte of the answer to it, CONNACK.
 _CONNECT: Final = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01x"
 _CONNACK: Final = b"\x20"
-#: The pause of a gate between two entries.
+#: The pause of a gate between two sessions.
 _PAUSE_S: Final = 0.5
 
 
@@ -43,7 +43,7 @@ def ask(root: Root, program: str, **words: Any) -> Any:
 
 @contextmanager
 def begin(root: Root, program: str, **words: Any) -> Iterator[Callable[[], Any]]:
-    """Run a program until the `with` ends; what is given ends it before, and returns what it saw."""
+    """Run a program beside what is in the `with`, and give the function that ends it and returns what it saw."""
     words["ca"] = str(root.path / "etc/fabgate/ca.crt")
     inside = ["nsenter", "--target", str(root.leader), "--net", sys.executable, "-m", "tests.install.peers"]
     with subprocess.Popen(inside, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -78,9 +78,11 @@ def rights(
     reader = Client(COLLECTOR, f"{SITE}/collector", collector, client_id="witness", ca=trusted, host=HOST)
     victim = Client(GATES, names[1].account, gates[other], ca=trusted, host=HOST)
     granted = [reader.subscribe(topic) for topic in wire.collector_subscriptions(SITE)]
-    granted += [victim.subscribe(names[1].topic(leaf)) for leaf in ("ack", "command", "roster")]
-    assert all(answer.startswith("Granted") for answer in granted), granted
     attacker = Client(GATES, names[0].account, gates[mine], ca=trusted, host=HOST, version=version)
+    status = wire.collector_status_topic(SITE)
+    for gate, own in zip((attacker, victim), names, strict=True):
+        granted += [gate.subscribe(topic) for topic in (*map(own.topic, ("ack", "command", "roster")), status)]
+    assert all(answer.startswith("Granted") for answer in granted), granted
     limits = {name: getattr(attacker.limits, name, None) for name in ("MaximumQoS", "MaximumPacketSize")}
     _begun()
     published = {topic: attacker.publish(topic, b"forged", retain=True) for topic in topics}
@@ -90,6 +92,8 @@ def rights(
     arrived = [reader.received.get(timeout=HANGS_S)]
     while arrived[-1][1] != b"mine":
         arrived.append(reader.received.get(timeout=HANGS_S))
+    for gate in (attacker, victim):
+        gate.subscribe(status)  # its answer comes after all that the broker has sent
     arrived += [client.received.get() for client in (victim, attacker) for _ in range(client.received.qsize())]
     forged = [topic for topic, payload in arrived if payload == b"forged"]
     lost = attacker.lost + victim.lost
