@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 
-from tests.install import kills
-from tests.install.computer import BOTH
+from tests.install import builds, computer, kills
+from tests.install.computer import BOTH, COLLECTOR, GATE
+from tests.support.patience import wait
 
 _OPERATIONS = (kills.UPDATE, kills.REMOVE, kills.INSTALL, kills.BACK, kills.PURGE)
 
@@ -13,3 +14,33 @@ _OPERATIONS = (kills.UPDATE, kills.REMOVE, kills.INSTALL, kills.BACK, kills.PURG
 def test_apt_is_killed_and_heals(systems, seen, request, number_of_kill):
     chance = random.Random(f"{request.config.option.seed}/{number_of_kill}")
     kills.one(systems.installed(*BOTH), _OPERATIONS[number_of_kill % len(_OPERATIONS)], chance, seen)
+
+
+def test_a_computer_that_loses_power_between_two_versions_finishes_the_update_by_itself(systems, seen):
+    root = systems.installed(*BOTH)
+    before = len(computer.journal(root))
+    computer.use(root, builds.LATER, "trixie")
+    wanted = computer.offered(root, COLLECTOR)
+    # One of 13,000 files that dpkg renames, in their middle: from then on files of both versions are there.
+    modules = root.path / "usr/lib/fabgate-collector/lib/python3.13/site-packages"
+    renamed = modules / f"fabgate-{builds.NUMBERS[builds.LATER]}.dist-info" / "METADATA"
+    with root.doom(computer.install_command(root, *BOTH)) as process:
+        wait(renamed.exists, "the first file of the new version")
+        assert root.interrupt(process, 0.0, power=True)
+    wait(lambda: computer.version(root, COLLECTOR) == wanted, "the update without a command")
+    said = root.says("journalctl --no-pager -u fabgate-collector-finish")
+    assert f"interrupted; installing /var/lib/fabgate-packages/{COLLECTOR}/{COLLECTOR}_{wanted}.deb" in said
+    for package in BOTH:
+        wait(lambda package=package: computer.running(root, package), f"{package} runs")
+    wait(lambda: computer.page(root), "a page of the collector")
+    assert computer.changed_files(root, *BOTH) == ""
+    assert computer.has_tables_of(root, builds.LATER)
+    assert computer.has_row(root)
+    computer.idle(root)
+    assert len(computer.journal(root)) > before
+    computer.tap(root)
+    assert computer.status(root)["state"] == "active", GATE
+    refused = root.says(
+        "journalctl --no-pager | grep -c 'own-package: the installation of .* and its files are of two versions'"
+    )
+    seen(f"{refused} starts were refused before the update was finished")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from tools.packages.paths import COLLECTOR, GATE, adapted
 from tools.packages.targets import ROOT, Suite
 
 _UNITS: Final = "usr/lib/systemd/system"
+#: What keeps the files of two versions apart (docs/decisions/0154).
+_OWN: Final = Path(__file__).parent / "own"
 #: Drop-ins and rules for a reader, a display or a meter that not every gate has: docs/readers says which one to copy.
 _OPTIONAL: Final = ("20-fabgate-serial.conf", "20-fabgate-keyboard.conf", "20-fabgate-i2c.conf")
 #: The fonts of the collector's documents, which the gate's commissioning sheet has too (fabgate/doctor/commissioning.py).
@@ -44,6 +47,7 @@ def of_gate(root: Path, wheel: Path, keys: str) -> None:
     _copy(shipped / "20-fabgate-i2c.conf", root / _UNITS / "fabgate-gate.service.d")
     _copy(shipped / "10-fabgate-watchdog.conf", root / "usr/lib/systemd/system.conf.d")
     _copy(shipped / "line-off", root / GATE, mode=0o755)
+    _keep_whole(root, "fabgate-gate", ("fabgate-gate.service",))
     keyring = root / installed.RELEASE_KEYS.lstrip("/")
     keyring.parent.mkdir(parents=True)
     keyring.write_text(keys)
@@ -79,9 +83,29 @@ def of_collector(root: Path, suite: Suite, house: list[Path], for_gates: Path) -
     for name in _COLLECTOR_UNITS:
         _copy(shipped / name, root / _UNITS)
     _copy(shipped / "collector-verb", root / "usr/sbin", mode=0o755, name="fabgate-collector")
+    services = [name for name in _COLLECTOR_UNITS if name.endswith(".service") and name != "fabgate-firewall.service"]
+    _keep_whole(root, "fabgate-collector", services)
     shutil.copytree(for_gates, root / installed.FOR_GATES.lstrip("/"))
     examples = [path for path in (ROOT / "config").iterdir() if path.name not in ("gate.yaml", "broker.conf")]
     _examples(root, "fabgate-collector", examples)
+
+
+def _keep_whole(root: Path, package: str, services: Iterable[str]) -> None:
+    """Lay out what refuses to start a half-unpacked program, and what finishes its installation."""
+    targets = {
+        f"usr/lib/{package}/own-package": "own-package",
+        f"etc/apt/apt.conf.d/50{package}": "apt.conf",
+        f"{_UNITS}/{package}-finish.service": "finish.service",
+        **{f"{_UNITS}/{service}.d/10-whole.conf": "unit.conf" for service in services},
+    }
+    for target, name in targets.items():
+        path = root / target
+        _copy(_OWN / name, path.parent, mode=0o755 if name == "own-package" else 0o644, name=path.name)
+        path.write_text(path.read_text("utf-8").replace("@package@", package), "utf-8")
+    # Nothing of a person has to enable it.
+    started = root / _UNITS / "multi-user.target.wants"
+    started.mkdir(parents=True)
+    (started / f"{package}-finish.service").symlink_to(f"../{package}-finish.service")
 
 
 def _remove_module(folder: Path, name: str, *, keep: str) -> None:
