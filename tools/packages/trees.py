@@ -83,8 +83,11 @@ def of_collector(root: Path, suite: Suite, house: list[Path], for_gates: Path) -
     for name in _COLLECTOR_UNITS:
         _copy(shipped / name, root / _UNITS)
     _copy(shipped / "collector-verb", root / "usr/sbin", mode=0o755, name="fabgate-collector")
-    services = [name for name in _COLLECTOR_UNITS if name.endswith(".service") and name != "fabgate-firewall.service"]
-    _keep_whole(root, "fabgate-collector", services)
+    # Those of broker and certificates call collector-verb, which checks too.
+    program = f"ExecStart=/{COLLECTOR}/bin/fabgate"
+    _keep_whole(
+        root, "fabgate-collector", [name for name in _COLLECTOR_UNITS if program in (shipped / name).read_text()]
+    )
     shutil.copytree(for_gates, root / installed.FOR_GATES.lstrip("/"))
     examples = [path for path in (ROOT / "config").iterdir() if path.name not in ("gate.yaml", "broker.conf")]
     _examples(root, "fabgate-collector", examples)
@@ -102,7 +105,7 @@ def _keep_whole(root: Path, package: str, services: Iterable[str]) -> None:
         path = root / target
         _copy(_OWN / name, path.parent, mode=0o755 if name == "own-package" else 0o644, name=path.name)
         path.write_text(path.read_text("utf-8").replace("@package@", package), "utf-8")
-    # Nothing of a person has to enable it.
+    # systemd starts what this folder links to; a person enables nothing.
     started = root / _UNITS / "multi-user.target.wants"
     started.mkdir(parents=True)
     (started / f"{package}-finish.service").symlink_to(f"../{package}-finish.service")
