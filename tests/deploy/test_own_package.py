@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 @dataclass
 class Computer:
-    """A folder in which dpkg installs, with two versions of a small package."""
+    """A folder in which dpkg installs, with three versions of a small package."""
 
     folder: Path
 
@@ -140,8 +140,8 @@ def test_dpkg_killed_at_any_rename_starts_nothing_mixed_and_is_finished(computer
     heals(computer)
 
 
-def test_the_renames_that_are_tried_end_behind_the_update(computer, tmp_path):
-    """Otherwise the cases above would try only its begin."""
+def test_all_renames_of_an_update_are_tried(computer, tmp_path):
+    """A later dpkg may rename more files than there are cases above."""
     strace = shutil.which("strace")
     if strace is None:
         pytest.skip("strace is not installed here: it counts the renames")
@@ -175,7 +175,7 @@ def test_a_file_that_a_person_changed_keeps_nothing_off(computer):
     assert (computer.system / "usr/lib" / NAME / "3.py").read_text() == "mine"
 
 
-def test_a_documentation_that_dpkg_was_asked_to_leave_out_keeps_nothing_off(computer):
+def test_missing_documentation_keeps_nothing_off(computer):
     half_unpacked(computer)
     (computer.system / "usr/lib" / NAME / "3.py").write_text("1")
     (computer.system / "usr/share/doc/text").unlink()

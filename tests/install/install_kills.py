@@ -40,7 +40,24 @@ def test_a_computer_that_loses_power_between_two_versions_finishes_the_update_by
     assert len(computer.journal(root)) > before
     computer.tap(root)
     assert computer.status(root)["state"] == "active", GATE
-    refused = root.says(
-        "journalctl --no-pager | grep -c 'own-package: the installation of .* and its files are of two versions'"
+    refuse_two_versions(root, GATE, "/usr/lib/fabgate-gate/fabgate/gate/daemon.py", "fabgate-gate.service")
+    module = "/usr/lib/fabgate-collector/lib/python3.13/site-packages/fabgate/errors.py"
+    refuse_two_versions(root, COLLECTOR, module, "fabgate-collector@web.service")
+    seen("a gate and a collector with files of two versions were refused")
+
+
+def refuse_two_versions(root, package, file, service):
+    """Assert that nothing of a half-unpacked package starts, and that the command which it names mends it."""
+    root.run(f"echo '# of another version' >> {file}")
+    root.run(
+        f"sed -i '/^Package: {package}$/,/^$/s/^Status: .*/Status: install reinstreq half-installed/' /var/lib/dpkg/status"
     )
-    seen(f"{refused} starts were refused before the update was finished")
+    root.run(f"systemctl restart {service}", check=False)
+    why = "was interrupted, and its files are of two versions. It is not started."
+    wait(lambda: why in root.says(f"journalctl --no-pager --unit {service}"), "the reason in the log")
+    assert root.says(f"systemctl show --property MainPID --value {service}") == "0"
+    if package == COLLECTOR:
+        assert why in root.run("fabgate-collector gates", check=False)
+    root.run(f"/usr/lib/{package}/own-package finish")
+    wait(lambda: computer.running(root, package), f"{package} runs")
+    assert computer.changed_files(root, package) == ""
